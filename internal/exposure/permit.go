@@ -1,0 +1,69 @@
+package exposure
+
+import (
+	"net/netip"
+	"time"
+)
+
+// PermitVerdict is the firewall's answer for a stranger's new packet.
+type PermitVerdict string
+
+// Firewall verdicts. Partial depends on the packet's source or interface;
+// Unknown means a rule was not understood or no rule set could be read.
+const (
+	Permitted     PermitVerdict = "permit"
+	Denied        PermitVerdict = "deny"
+	Partial       PermitVerdict = "partial"
+	UnknownPermit PermitVerdict = "unknown"
+)
+
+// Permit is what the firewall says of a stranger's new packet to one
+// endpoint. What loopback alone may do does not count.
+type Permit struct {
+	Verdict PermitVerdict
+	// Rules are the rules (or default policies) that decide, as text fit for
+	// a person, the deciding one last.
+	Rules []string
+	// Why is one sentence for an unknown or partial verdict.
+	Why string
+	// Target is where DNAT or a redirect sends the packet; nil without one.
+	Target *Translation
+}
+
+// Translation is a destination rewrite (DNAT, redirect).
+type Translation struct {
+	Addr netip.Addr // invalid: the packet's own address (redirect)
+	Port uint16     // 0: the packet's own port
+	Rule string
+}
+
+// PublishedPort is a port that a rule set sends elsewhere, listener or not.
+// Addr is invalid when the rule holds for every address of the host. Local is
+// true when the host's own connections meet the rule too (output hook).
+type PublishedPort struct {
+	Proto  Proto
+	Addr   netip.Addr
+	First  uint16
+	Last   uint16
+	Target Translation
+	Local  bool
+	Rule   string
+}
+
+// Usage is who really used an endpoint: the traffic view.
+type Usage struct {
+	Endpoint Endpoint
+	// Clients are the distinct client addresses seen (at most a bounded
+	// number of them; Count is the full number).
+	Clients []netip.Addr
+	Count   int
+	Packets uint64
+	Last    time.Time
+}
+
+// Traffic is the traffic view: who used what between From and To.
+type Traffic struct {
+	From, To time.Time
+	Source   string // "connections in the kernel's table", "capture", …
+	Usage    []Usage
+}
