@@ -28,6 +28,25 @@ type Permit struct {
 	Why string
 	// Target is where DNAT or a redirect sends the packet; nil without one.
 	Target *Translation
+	// ByDefault: decided by a default policy or by the absence of rules; no
+	// rule named this port.
+	ByDefault bool
+}
+
+// PermitRule is a rule on the way in that accepts new packets to named
+// destination ports. Addr is invalid when it holds for every address.
+type PermitRule struct {
+	Proto       Proto
+	Addr        netip.Addr
+	First, Last uint16
+	Rule        string
+}
+
+// OwnAddress is one address of this host's network namespace. IP carries the
+// zone when it is link-local.
+type OwnAddress struct {
+	IP        netip.Addr
+	Interface string
 }
 
 // Translation is a destination rewrite (DNAT, redirect).
