@@ -1,0 +1,7 @@
+//go:build !linux
+
+package owner
+
+import "context"
+
+func find(context.Context, Query) (*Table, error) { return nil, ErrUnsupported }
