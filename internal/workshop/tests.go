@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+// runTests does the set-up that the tests use, runs them (never from the
+// cache: a skip of yesterday is no answer of today) and names every skip.
+func runTests(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("test", flag.ContinueOnError)
+	verbose := flags.Bool("v", false, "print all lines of go test")
+	race := flags.Bool("race", false, "with the race detector")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if err := deps(ctx, []string{"test"}); err != nil && !errors.Is(err, errMissing) {
+		return err
+	}
+	goTest := []string{"test", "-json", "-count=1"}
+	if *race {
+		goTest = append(goTest, "-race")
+	}
+	patterns := flags.Args()
+	if len(patterns) == 0 {
+		patterns = []string{"./..."}
+	}
+	return goTestJSON(ctx, append(goTest, patterns...), *verbose)
+}
+
+func goTestJSON(ctx context.Context, args []string, verbose bool) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("run go test: %w", err)
+	}
+	results := newResults(os.Stdout, verbose)
+	readErr := results.read(out)
+	failed := cmd.Wait()
+	results.summary()
+	switch {
+	case readErr != nil:
+		return readErr
+	case failed != nil:
+		return fmt.Errorf("go test: %w", failed)
+	}
+	return results.refusedSkips(strict())
+}
+
+// strict reports that everything the tests use was installed, so that only a
+// lack of the kernel or of privilege may skip a test.
+func strict() bool { return os.Getenv("PORTREEVE_NO_SKIP") == "1" }
+
+// read takes the events of go test -json, one a line. What is no event (the
+// build's own words) is printed as it is.
+func (r *results) read(in io.Reader) error {
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			r.line(line)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read go test's output: %w", err)
+		}
+	}
+}
