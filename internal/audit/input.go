@@ -1,0 +1,61 @@
+package audit
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/audit/policy"
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
+)
+
+// Wall answers for the firewall: may a stranger's new packet come in?
+type Wall interface {
+	Ask(proto exposure.Proto, dst netip.Addr, port uint16) exposure.Permit
+}
+
+// Book answers what a port or a service means.
+type Book interface {
+	Name(proto exposure.Proto, port uint16) string
+	Advice(proto exposure.Proto, port uint16) *knowledge.Advice
+	AdviceFor(name string) *knowledge.Advice
+	Candidates(proto exposure.Proto, port uint16) []*knowledge.Advice
+}
+
+// Input is all the evidence of one audit.
+type Input struct {
+	Host  string
+	Taken time.Time
+	Self  exposure.NetNS        // the namespace that is audited
+	Addrs []exposure.OwnAddress // its addresses
+
+	// Before and After stand around the scan; After is judged. They cover
+	// all namespaces that could be read and hold packet and raw sockets.
+	Before, After exposure.Snapshot
+	// Seen are listeners met at any moment of the re-check.
+	Seen []exposure.Endpoint
+
+	Scan      *exposure.Scan                         // self-scan; nil: none was made
+	Rechecked []exposure.PortState                   // the last word on suspects and on DNAT targets
+	Greetings map[exposure.Endpoint]exposure.Service // what spoke, by the endpoint that was asked
+	Vantages  []exposure.Scan                        // scans of this host made elsewhere
+
+	Wall        Wall // nil: no rule set could be read
+	Published   []exposure.PublishedPort
+	PermitRules []exposure.PermitRule
+
+	Traffic       *exposure.Traffic // nil: nobody watched
+	Book          Book
+	Policy        *policy.Policy // nil: none given
+	Disagreements []Disagreement
+	Gaps          []exposure.Gap
+}
+
+// Disagreement is one endpoint on which the kernel's own sources differ after
+// a re-check (--deep).
+type Disagreement struct {
+	Endpoint exposure.Endpoint
+	Seen     []string // sources that list it
+	Missing  []string // sources that do not
+	Why      string
+}

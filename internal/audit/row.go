@@ -1,0 +1,136 @@
+package audit
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
+)
+
+// row is an endpoint while it is judged.
+type row struct {
+	Endpoint
+	sock     *exposure.Socket // nil: nothing listens
+	permit   exposure.Permit
+	greeting *exposure.Service
+	advice   *knowledge.Advice   // what runs here, as far as is known
+	byPort   *knowledge.Advice   // what the port is for
+	portOf   []*knowledge.Advice // all that claim the port, byPort among them
+	expected bool                // a policy entry covers it
+	outside  bool                // a vantage covers it
+	target   *exposure.Socket    // where DNAT leads, if that listener is known
+	findings []exposure.Finding
+}
+
+// rowsOf makes one row for each listener of the audited namespace.
+func rowsOf(in *Input) []*row {
+	var out []*row
+	for i := range in.After.Sockets {
+		s := &in.After.Sockets[i]
+		if s.NetNS.ID == in.Self.ID && s.IsListener() {
+			out = append(out, listenerRow(in, s))
+		}
+	}
+	return out
+}
+
+func listenerRow(in *Input, s *exposure.Socket) *row {
+	r := &row{sock: s, Endpoint: Endpoint{
+		Proto: s.Proto, Addr: s.Addr, Port: s.Port, Scope: s.Scope,
+		Processes: s.Processes, Unit: s.Unit, Package: s.Package, Container: s.Container, Kernel: s.Kernel,
+		ActivatedBy: s.ActivatedBy, DualStack: s.DualStack, Device: s.Device, Sockets: s.Sockets,
+		NetNS: s.NetNS, OwnerUnknown: s.OwnerUnknown,
+	}}
+	r.Views.Host = Listening
+	r.see(in)
+	return r
+}
+
+// see fills what the other views say of a row.
+func (r *row) see(in *Input) {
+	r.greeting = in.greetingOf(r)
+	r.Identified = r.greeting
+	r.seeWall(in)
+	r.seeNetwork(in)
+	r.seeTraffic(in)
+	r.learn(in.Book)
+}
+
+// learn decides what runs here: what spoke, else who holds it, else what the
+// port is for.
+func (r *row) learn(b Book) {
+	r.byPort = b.Advice(r.Proto, r.Port)
+	r.portOf = b.Candidates(r.Proto, r.Port)
+	r.advice = r.byPort
+	r.Service = b.Name(r.Proto, r.Port)
+	if a := r.adviceOfProcess(b); a != nil {
+		r.advice = a
+		if !serves(r.byPort, a) {
+			r.Service = a.ID
+		}
+	}
+	if r.greeting != nil && r.greeting.Name != "" {
+		r.learnGreeting(b)
+	}
+}
+
+// learnGreeting lets what spoke correct what was believed, unless it says
+// only how it speaks (http, tls), which tells less than a known process.
+func (r *row) learnGreeting(b Book) {
+	name := r.greeting.Name
+	if r.advice != nil && (r.advice.ID == name || slices.Contains(r.advice.Speaks, name)) {
+		return
+	}
+	r.advice = b.AdviceFor(name)
+	r.Service = name
+}
+
+func serves(byPort, byProcess *knowledge.Advice) bool {
+	return byPort != nil && byPort.ID == byProcess.ID
+}
+
+// adviceOfProcess finds advice by the holder's name. systemd, inetd and
+// interpreters hold ports for others and say nothing.
+func (r *row) adviceOfProcess(b Book) *knowledge.Advice {
+	for _, p := range r.Processes {
+		for _, name := range []string{p.Name, baseName(p.Exe)} {
+			a := b.AdviceFor(name)
+			if a != nil && slices.ContainsFunc(a.Processes, func(n string) bool { return strings.EqualFold(n, name) }) {
+				return a
+			}
+		}
+	}
+	return nil
+}
+
+func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// loopbackOnly reports a row that no other machine can address.
+func (r *row) loopbackOnly() bool { return r.Scope == exposure.ScopeLoopback }
+
+// reachable reports a row at which strangers may knock, as far as is known.
+func (r *row) reachable() bool {
+	return !r.loopbackOnly() && r.Views.Firewall != exposure.Denied || r.outsideOpen()
+}
+
+func (r *row) outsideOpen() bool { return r.outside && r.Views.Network == string(exposure.Open) }
+
+// kind reports whether what runs here is of one of the kinds.
+func (r *row) kind(kinds ...knowledge.Kind) bool {
+	return r.advice != nil && r.advice.Is(kinds...)
+}
+
+// greetingOf finds what spoke at an address that the row covers.
+func (in *Input) greetingOf(r *row) *exposure.Service {
+	for ep, svc := range in.Greetings {
+		if ep.Proto == r.Proto && ep.Port == r.Port && r.takes(ep.Addr.IP) {
+			return &svc
+		}
+	}
+	return nil
+}
+
+// takes reports whether the row's endpoint is where packets to dst arrive.
+func (r *row) takes(dst netip.Addr) bool { return reaches(r.Addr.IP, r.DualStack, dst) }

@@ -1,0 +1,215 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
+)
+
+// ruleExposed raises what is dangerous to leave to strangers: datastores,
+// administration, clear text. A policy entry that expects the service speaks
+// for it.
+func ruleExposed(in *Input, r *row) {
+	if r.sock == nil || !r.reachable() || r.expected || r.advice == nil {
+		return
+	}
+	switch {
+	case r.kind(knowledge.Datastore, knowledge.Queue):
+		r.raise(r.exposedAs("exposed-datastore", "data that strangers can reach"))
+	case r.kind(knowledge.Admin, knowledge.Orchestration, knowledge.Industrial),
+		r.kind(knowledge.RemoteLogin) && r.advice.ID != "ssh" && !r.kind(knowledge.Cleartext):
+		r.raise(r.exposedAs("exposed-admin-service", "control that strangers can reach"))
+	}
+	if r.kind(knowledge.Cleartext) && !r.encrypted() {
+		r.raise(r.exposedAs("cleartext-service", "names, passwords or data travel unencrypted"))
+	}
+}
+
+func (r *row) encrypted() bool { return r.greeting != nil && r.greeting.TLS }
+
+func (r *row) exposedAs(rule, what string) exposure.Finding {
+	f := exposure.Finding{Rule: rule, Severity: r.exposureSeverity(), Title: r.advice.ID + ": " + what}
+	f.Because = append(f.Because, r.bound()+"; "+r.wallSays())
+	f.Because = append(f.Because, r.advice.Unsafe...)
+	if r.outsideOpen() {
+		f.Because = append(f.Because, "a scan from outside found it open")
+	}
+	f.SafeBecause = append(f.SafeBecause, r.authText(&f)...)
+	f.SafeBecause = append(f.SafeBecause, r.advice.Safe...)
+	return f
+}
+
+// authText moves what the service said of passwords to the right side.
+func (r *row) authText(f *exposure.Finding) []string {
+	if r.greeting == nil {
+		return nil
+	}
+	switch r.greeting.Auth {
+	case "none":
+		f.Because = append(f.Because, "it answered without asking for a password")
+		f.Severity = exposure.High
+	case "required":
+		f.Severity = lower(f.Severity)
+		return []string{"it asks for a password before it answers"}
+	}
+	return nil
+}
+
+// exposureSeverity starts at the advice and yields where only some strangers
+// get in.
+func (r *row) exposureSeverity() exposure.Severity {
+	sev := r.advice.Exposed
+	if sev.Rank() < 0 {
+		sev = exposure.Medium
+	}
+	if r.Views.Firewall == exposure.Partial || r.Scope == exposure.ScopeLink {
+		sev = lower(sev)
+	}
+	if r.closedOutside() {
+		sev = lower(sev)
+	}
+	return sev
+}
+
+func (r *row) closedOutside() bool {
+	return r.outside && (r.Views.Network == string(exposure.Filtered) || r.Views.Network == string(exposure.Closed))
+}
+
+func lower(s exposure.Severity) exposure.Severity {
+	switch s {
+	case exposure.High:
+		return exposure.Medium
+	default:
+		return exposure.Low
+	}
+}
+
+// minWindow is how long clients must have been watched before "only these
+// came" weighs anything; shorter windows only inform.
+const minWindow = 24 * time.Hour
+
+// ruleBeyondNeed compares how wide a row is bound with who really came.
+func ruleBeyondNeed(in *Input, r *row) {
+	if r.sock == nil || !r.reachable() || r.expected {
+		return
+	}
+	u := in.usageOf(r)
+	if u == nil || u.Count == 0 || !onlyLocal(in, u) {
+		return
+	}
+	window := in.Traffic.To.Sub(in.Traffic.From)
+	sev := exposure.Info
+	if window >= minWindow {
+		sev = exposure.Low
+	}
+	r.raise(exposure.Finding{Rule: "exposed-beyond-need", Severity: sev,
+		Title:       "bound wider than its clients: only this host itself used it",
+		Because:     []string{r.bound() + "; " + r.wallSays(), fmt.Sprintf("%d client addresses seen, all of this host (%s)", u.Count, windowText(in.Traffic))},
+		SafeBecause: []string{"the time watched may miss clients that come rarely"},
+	})
+}
+
+func onlyLocal(in *Input, u *exposure.Usage) bool {
+	return len(u.Clients) == u.Count && !slices.ContainsFunc(u.Clients, notOwn(in))
+}
+
+func windowText(t *exposure.Traffic) string {
+	d := t.To.Sub(t.From).Round(time.Second)
+	if d <= 0 {
+		return t.Source + " at one moment"
+	}
+	return fmt.Sprintf("%s over %s", t.Source, d)
+}
+
+// unusedAfter is how long nobody must have come before a listener is called
+// unused.
+const unusedAfter = 30 * 24 * time.Hour
+
+// ruleUnused raises listeners that nobody used in a long time watched.
+func ruleUnused(in *Input, r *row) {
+	if r.sock == nil || r.loopbackOnly() || in.Traffic == nil || in.Traffic.To.Sub(in.Traffic.From) < unusedAfter {
+		return
+	}
+	if u := in.usageOf(r); u == nil || u.Count > 0 {
+		return
+	}
+	r.raise(exposure.Finding{Rule: "unused-listener", Severity: exposure.Low,
+		Title:       "nobody used it",
+		Because:     []string{fmt.Sprintf("no client in %s", windowText(in.Traffic)), r.bound()},
+		SafeBecause: []string{"monthly or yearly jobs may need it"},
+	})
+}
+
+// ruleMismatch compares what spoke with what the port is for.
+func ruleMismatch(in *Input, r *row) {
+	if r.sock == nil || r.greeting == nil || r.greeting.Name == "" || r.expected && r.adviceFits() {
+		return
+	}
+	if r.byPort == nil || len(r.byPort.Speaks) == 0 || r.speaksRightly() {
+		return
+	}
+	f := exposure.Finding{Rule: "service-mismatch", Severity: exposure.Medium,
+		Title: fmt.Sprintf("speaks %s on the port of %s", r.greeting.Name, r.byPort.ID),
+		Because: []string{
+			fmt.Sprintf("port %d/%s is for %s, which speaks %s", r.Port, r.Proto, r.byPort.ID, strings.Join(r.byPort.Speaks, " or ")),
+			"it answered as " + greetingText(r.greeting)},
+		SafeBecause: r.ownerSpeaks(),
+	}
+	if r.loopbackOnly() {
+		f.Severity = exposure.Low
+	}
+	r.raise(f)
+}
+
+func (r *row) adviceFits() bool {
+	return r.advice != nil && r.byPort != nil && r.advice.ID == r.byPort.ID
+}
+
+// speaksRightly: the port's own protocol, one of those known to share the
+// port, or a better known service that names this port as its own.
+func (r *row) speaksRightly() bool {
+	name := r.greeting.Name
+	right := func(speaks []string) bool {
+		return slices.Contains(speaks, name) || r.greeting.TLS && slices.Contains(speaks, "tls")
+	}
+	if name == r.byPort.ID || right(r.byPort.Speaks) {
+		return true
+	}
+	for _, a := range r.portOf {
+		if a.ID == name || right(a.Speaks) {
+			return true
+		}
+	}
+	return false
+}
+
+func greetingText(s *exposure.Service) string {
+	out := s.Name
+	if s.TLS && s.Name != "tls" {
+		out += " over TLS"
+	}
+	if s.Product != "" {
+		out += " (" + strings.TrimSpace(s.Product+" "+s.Version) + ")"
+	}
+	return out
+}
+
+// ownerSpeaks is what the holder tells in favour of a row.
+func (r *row) ownerSpeaks() []string {
+	if len(r.Processes) == 0 {
+		return nil
+	}
+	p := r.Processes[0]
+	say := fmt.Sprintf("its process is visible: %s[%d] %s", p.Name, p.PID, p.Exe)
+	if r.Package != "" {
+		say += ", from package " + r.Package
+	}
+	if r.Unit != "" {
+		say += ", unit " + r.Unit
+	}
+	return []string{say}
+}

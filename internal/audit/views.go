@@ -1,0 +1,190 @@
+package audit
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+)
+
+// seeWall asks the firewall for every own address at which the row can be
+// reached, and joins the answers.
+func (r *row) seeWall(in *Input) {
+	if in.Wall == nil {
+		r.permit = exposure.Permit{Verdict: exposure.UnknownPermit, Why: "no rule set could be read"}
+	} else {
+		r.permit = r.askWall(in)
+	}
+	r.Views.Firewall = r.permit.Verdict
+	r.Firewall = r.permit.Rules
+}
+
+func (r *row) askWall(in *Input) exposure.Permit {
+	addrs := []netip.Addr{r.Addr.IP}
+	if r.Addr.IP.Unmap().IsUnspecified() {
+		if own := in.outward(r.Addr.IP, r.DualStack); len(own) > 0 {
+			addrs = own
+		}
+	}
+	p := in.Wall.Ask(r.Proto, addrs[0].Unmap(), r.Port)
+	for _, a := range addrs[1:] {
+		p = joinPermits(p, in.Wall.Ask(r.Proto, a.Unmap(), r.Port))
+	}
+	return p
+}
+
+// joinPermits is the answer for "either address": what differs is partial,
+// and one unknown makes all unknown.
+func joinPermits(a, b exposure.Permit) exposure.Permit {
+	switch {
+	case a.Verdict == b.Verdict:
+		a.Rules = union(a.Rules, b.Rules)
+		a.ByDefault = a.ByDefault && b.ByDefault
+		return a
+	case b.Verdict == exposure.UnknownPermit:
+		return b
+	case a.Verdict == exposure.UnknownPermit:
+		return a
+	}
+	return exposure.Permit{Verdict: exposure.Partial, Rules: union(a.Rules, b.Rules),
+		Why: "some of this host's addresses are open to strangers, some are not", Target: a.Target}
+}
+
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// seeNetwork takes the outside view where there is one, else the self-scan.
+func (r *row) seeNetwork(in *Input) {
+	r.Views.Network = Unknown
+	for i := range in.Vantages {
+		if st := stateFor(in, &in.Vantages[i], r, false); st != "" {
+			r.Views.Network, r.outside = string(st), true
+			return
+		}
+	}
+	if in.Scan == nil {
+		return
+	}
+	if st := stateFor(in, in.Scan, r, true); st != "" {
+		r.Views.Network = string(r.settle(st))
+	}
+}
+
+// settle uses the host's own word for silence on UDP: the socket is there and
+// nothing refused the probe, so it was delivered.
+func (r *row) settle(st exposure.PortStateName) exposure.PortStateName {
+	if st == exposure.OpenFiltered && r.sock != nil && r.permit.Verdict != exposure.Denied {
+		return exposure.Open
+	}
+	return st
+}
+
+// openness ranks port states, so that a row with several addresses shows the
+// most open answer.
+var openness = map[exposure.PortStateName]int{
+	exposure.Open: 5, exposure.OpenFiltered: 4, exposure.Unfiltered: 3, exposure.Filtered: 2, exposure.Closed: 1,
+}
+
+// stateFor joins what one scan says of a row's addresses; "" when it asked
+// none of them.
+func stateFor(in *Input, sc *exposure.Scan, r *row, self bool) exposure.PortStateName {
+	best := exposure.PortStateName("")
+	for i := range sc.Hosts {
+		h := &sc.Hosts[i]
+		if !in.isOwn(h.Addr) || !r.takes(h.Addr) || (!self && h.Addr.IsLoopback()) {
+			continue
+		}
+		if st := stateAt(h, r.Proto, r.Port); openness[st] > openness[best] {
+			best = st
+		}
+	}
+	return best
+}
+
+// stateAt is what one host answered on a port: listed, or the single state of
+// all that is not listed when the whole range was asked.
+func stateAt(h *exposure.HostScan, proto exposure.Proto, port uint16) exposure.PortStateName {
+	for i := range h.Ports {
+		if p := &h.Ports[i]; p.Port == port && p.Proto == proto {
+			return p.State
+		}
+	}
+	if h.Asked[proto] < 65535 || len(h.States) != 1 {
+		return ""
+	}
+	for st := range h.States {
+		return st
+	}
+	return ""
+}
+
+// seeTraffic joins who used the row.
+func (r *row) seeTraffic(in *Input) {
+	u := in.usageOf(r)
+	if u == nil {
+		return
+	}
+	v := &TrafficView{Clients: u.Count, Packets: u.Packets}
+	if !u.Last.IsZero() {
+		last := u.Last
+		v.Last = &last
+	}
+	r.Views.Traffic = v
+}
+
+func (in *Input) usageOf(r *row) *exposure.Usage {
+	if in.Traffic == nil {
+		return nil
+	}
+	for i := range in.Traffic.Usage {
+		u := &in.Traffic.Usage[i]
+		if u.Endpoint.Proto == r.Proto && u.Endpoint.Port == r.Port && u.Endpoint.Addr == r.Addr && u.Endpoint.Device == r.Device {
+			return u
+		}
+	}
+	return nil
+}
+
+// wallSays is the firewall's answer in a sentence.
+func (r *row) wallSays() string {
+	by := ""
+	if len(r.permit.Rules) > 0 {
+		by = " (" + strings.Join(lastFew(r.permit.Rules, 2), "; ") + ")"
+	}
+	switch r.permit.Verdict {
+	case exposure.Permitted:
+		return "the firewall lets any stranger in" + by
+	case exposure.Denied:
+		return "the firewall keeps strangers out" + by
+	case exposure.Partial:
+		return "the firewall lets some strangers in: " + r.permit.Why + by
+	}
+	return "what the firewall does is unknown: " + r.permit.Why + by
+}
+
+func lastFew(list []string, n int) []string {
+	if len(list) > n {
+		return list[len(list)-n:]
+	}
+	return list
+}
+
+// bound says where the row listens.
+func (r *row) bound() string {
+	switch {
+	case r.Addr.IP.Unmap().IsUnspecified() && r.DualStack:
+		return "it listens on every address, IPv4 and IPv6"
+	case r.Addr.IP.Unmap().IsUnspecified():
+		return "it listens on every address (" + r.Addr.String() + ")"
+	}
+	return fmt.Sprintf("it listens on %s (%s)", r.Addr, r.Scope)
+}
