@@ -1,19 +1,21 @@
 package owner
 
 import (
-	"cmp"
-	"context"
-	"slices"
+	"sort"
+
+	"github.com/portreeve/portreeve/internal/host/owner/holders"
 )
 
 // Query says which sockets to find holders for.
 type Query struct {
-	// ProcRoot is the proc file system to read; "" is /proc. Any other root
-	// is walked, since the kernel numbers processes as /proc does.
+	// ProcRoot is the proc file system to read; "" is /proc. One that
+	// numbers processes otherwise than the caller's PID namespace does (a
+	// copy, a container's) is walked.
 	ProcRoot string
 	// Listening asks only for sockets that may be listeners: TCP, MPTCP,
 	// SCTP and DCCP in LISTEN, unconnected UDP and UDP-Lite, raw, packet and
-	// every socket of another kind. The walk cannot tell and gives all.
+	// other families but Unix and netlink. The walk cannot tell and gives
+	// all.
 	Listening bool
 	// Method is MethodBPF, MethodWalk, or "" to choose by size.
 	Method string
@@ -30,30 +32,32 @@ type Holder struct{ PID, FD int32 }
 
 // Table maps a socket's inode to its holders. It is immutable.
 type Table struct {
-	inodes  []uint64 // sorted, one for each holder
-	holders []Holder // by inode, then PID, then FD
-	method  string
-	denied  int
-	why     string
+	records  []holders.Record // sorted
+	method   string
+	denied   int
+	why      string
+	fallback error
 }
 
-// Find reads the holders of every socket on the host.
-func Find(ctx context.Context, q Query) (*Table, error) {
-	return find(ctx, q)
-}
-
-// Holders lists who holds the socket, by PID and descriptor. The slice is
-// shared: do not change it.
+// Holders lists who holds the socket, by PID and descriptor.
 func (t *Table) Holders(inode uint64) []Holder {
-	lo, _ := slices.BinarySearch(t.inodes, inode)
-	n, _ := slices.BinarySearchFunc(t.inodes[lo:], inode, func(have, want uint64) int {
-		if have <= want {
-			return -1
-		}
-		return cmp.Compare(have, want)
-	})
-	return t.holders[lo : lo+n : lo+n]
+	from := sort.Search(len(t.records), func(i int) bool { return t.records[i].Inode >= inode })
+	to := from
+	for to < len(t.records) && t.records[to].Inode == inode {
+		to++
+	}
+	if from == to {
+		return nil
+	}
+	list := make([]Holder, 0, to-from)
+	for _, r := range t.records[from:to] {
+		list = append(list, Holder{PID: r.PID, FD: r.FD})
+	}
+	return list
 }
+
+// Len counts the descriptors in the table.
+func (t *Table) Len() int { return len(t.records) }
 
 // Method is how the table was made: MethodBPF or MethodWalk.
 func (t *Table) Method() string { return t.method }
@@ -62,5 +66,10 @@ func (t *Table) Method() string { return t.method }
 func (t *Table) Denied() int { return t.denied }
 
 // Why says what was not seen and which capability would show it; "" when all
-// was seen.
+// was seen. A reader in a PID namespace of its own sees all of that
+// namespace; Outside tells whether there is more.
 func (t *Table) Why() string { return t.why }
+
+// Fallback is why the BPF iterator was tried and not used: a
+// *holders.LoadError. It is nil when it was used or not wanted.
+func (t *Table) Fallback() error { return t.fallback }

@@ -1,6 +1,6 @@
 package owner
 
-import "errors"
+import "github.com/portreeve/portreeve/internal/host/owner/holders"
 
 // ErrUnsupported is the answer of Find on systems other than Linux.
-var ErrUnsupported = errors.New("owner: socket holders are read from Linux's /proc or BPF only; on this system read a listing with --from")
+var ErrUnsupported = holders.ErrUnsupported
