@@ -20,8 +20,8 @@ build: ## the program, as ./portreeve
 test: ## all tests, set-up included; V=1 prints every line
 	@$(WORKSHOP) test $(if $(V),-v)
 
-deps: ## install the Debian packages that tests, checks and benchmarks use
-	@$(WORKSHOP) deps
+deps: ## install the Debian packages that tests, checks and benchmarks use (GROUP=test for some)
+	@$(WORKSHOP) deps $(GROUP)
 
 check: format vet staticcheck race cross generate tidy fuzz docs ## everything else that a change must pass
 

@@ -132,7 +132,7 @@ func (t tool) peak(ctx context.Context) (int64, error) {
 	}
 	defer func() { _ = report.Close(); _ = os.Remove(report.Name()) }()
 	args := append([]string{"-f", "%M", "-o", report.Name()}, t.argv...)
-	if err := t.failure(exec.CommandContext(ctx, "/usr/bin/time", args...).Run()); err != nil {
+	if err := t.failure(exec.CommandContext(ctx, "time", args...).Run()); err != nil {
 		return 0, err
 	}
 	text, err := os.ReadFile(report.Name())

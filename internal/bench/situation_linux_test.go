@@ -35,9 +35,9 @@ func TestLoadIsSeenByTheTools(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a network namespace")
 	}
-	for _, program := range []string{"ss", "lsof", "netstat"} {
-		nettest.Need(t, program)
-	}
+	nettest.Need(t, "ss")
+	nettest.Need(t, "lsof")
+	nettest.Need(t, "netstat")
 	const sockets, procs = 600, 6
 	err := inNamespace(func() error {
 		h, err := startHolders(t.Context(), largeLoad(sockets, procs))
@@ -80,9 +80,7 @@ func ask(t *testing.T, read reading, argv ...string) answer {
 
 // A contest of a tool with itself runs in full: answers, times, memory.
 func TestContestRuns(t *testing.T) {
-	if _, err := os.Stat("/usr/bin/time"); err != nil {
-		t.Skip("GNU time is not here (the benchmarks' package time)")
-	}
+	nettest.Need(t, "time")
 	self := theirs(func([]byte) (answer, error) { return answer{"x": true}, nil }, []int{3}, "sh", "-c", "exit 3")
 	r, err := contest{what: "w", ours: self, theirs: self, rounds: 3}.run(t.Context())
 	if err != nil {

@@ -30,9 +30,7 @@ func generate(ctx context.Context, _ []string) error {
 	}
 	args := []string{"generate"}
 	if why := otherClang(ctx); why != "" {
-		if err := skipChore("making the BPF objects again", why); err != nil {
-			return err
-		}
+		fmt.Println("skipped making the BPF objects again:", why)
 		args = append(args, "-skip", bpfGenerator)
 	}
 	if err := command(ctx, "go", append(args, "./...")...).Run(); err != nil {

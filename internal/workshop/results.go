@@ -87,7 +87,8 @@ func (r *results) end(name testName, action string) {
 	}
 }
 
-// endPackage shows the lines of tests that never ended: a crash, a time-out.
+// endPackage shows the lines of tests that never ended (a crash, a time-out),
+// and counts a package that failed without a test (it does not build).
 func (r *results) endPackage(pkg, action string) {
 	names := slices.SortedFunc(maps.Keys(r.pending), func(a, b testName) int { return strings.Compare(a.test, b.test) })
 	for _, name := range names {
@@ -99,6 +100,10 @@ func (r *results) endPackage(pkg, action string) {
 			r.replay(r.pending[name])
 		}
 		delete(r.pending, name)
+	}
+	inPackage := func(name testName) bool { return name.pkg == pkg }
+	if action == "fail" && !slices.ContainsFunc(r.failed, inPackage) {
+		r.failed = append(r.failed, testName{pkg, "(the package itself, see above)"})
 	}
 }
 

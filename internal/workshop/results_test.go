@@ -33,6 +33,8 @@ const run1 = `{"Action":"start","Package":"m/a"}
 {"Action":"output","Package":"m/b","Output":"FAIL\tm/b\t0.010s\n"}
 {"Action":"fail","Package":"m/b"}
 {"ImportPath":"m/c","Action":"build-output","Output":"c.go:3: undefined: x\n"}
+{"Action":"output","Package":"m/c","Output":"FAIL\tm/c [build failed]\n"}
+{"Action":"fail","Package":"m/c"}
 not an event
 {"Action":"output","Package":"m/d","Output":"PASS\n"}
 {"Action":"output","Package":"m/d","Output":"ok  \tm/d\t0.010s\n"}
@@ -46,12 +48,14 @@ FAIL	m/a	0.010s
 FAIL	m/b	0.010s
 panic: oh
 c.go:3: undefined: x
+FAIL	m/c [build failed]
 not an event
 ok  	m/d	0.010s
 
-1 passed, 2 failed, 2 skipped
+1 passed, 3 failed, 2 skipped
   failed: m/a TestBad
   failed: m/b TestCrash
+  failed: m/c (the package itself, see above)
   skipped, nettest: needs root to make a network namespace:
       m/a TestSkip
   skipped, no reason given:
