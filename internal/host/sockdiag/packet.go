@@ -28,7 +28,7 @@ type PacketSocket struct {
 // except Drops.
 type MemInfo struct {
 	RmemAlloc, RcvBuf, WmemAlloc, SndBuf, FwdAlloc, WmemQueued, OptMem, Backlog uint32
-	Drops                                                                        uint32 // packets lost at this socket
+	Drops                                                                       uint32 // packets lost at this socket
 }
 
 const (

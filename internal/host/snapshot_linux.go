@@ -1,0 +1,282 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/host/owner"
+	"github.com/portreeve/portreeve/internal/host/rtnl"
+	"github.com/portreeve/portreeve/internal/host/sockiter"
+	"golang.org/x/sys/unix"
+)
+
+func (r *Reader) proc() string {
+	if r.procRoot == "" {
+		return "/proc"
+	}
+	return r.procRoot
+}
+
+func (r *Reader) snapshot(ctx context.Context, o Options) (exposure.Snapshot, error) {
+	s := exposure.Snapshot{Taken: time.Now().UTC(), Sockets: []exposure.Socket{}, Gaps: []exposure.Gap{}}
+	s.Host, _ = os.Hostname()
+	v, err := r.survey(ctx, o)
+	if err != nil {
+		return s, err
+	}
+	s.Self = v.self
+	err = v.run(func(row *exposure.Socket) error {
+		one := *row
+		one.Processes, one.Inodes = slices.Clone(row.Processes), slices.Clone(row.Inodes)
+		s.Sockets = append(s.Sockets, one)
+		return nil
+	})
+	s.Gaps = append(s.Gaps, v.gaps...)
+	return s, err
+}
+
+func (r *Reader) stream(ctx context.Context, o Options, yield func(*exposure.Socket) error) ([]exposure.Gap, error) {
+	v, err := r.survey(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	err = v.run(yield)
+	return v.gaps, err
+}
+
+// survey is one reading of the host.
+type survey struct {
+	ctx     context.Context
+	r       *Reader
+	o       Options
+	self    exposure.NetNS
+	places  []place
+	spaces  []*space // of places that were entered; nil for the others
+	owners  *owners
+	gaps    []exposure.Gap
+	sockets []*candidate // first pass: all that is gathered into rows
+	ports   map[portKey]bool
+	// iterators are the BPF programs that were needed.
+	iterators map[sockiter.Kind]loadedIterator
+}
+
+type loadedIterator struct {
+	it  *sockiter.Iterator
+	err error
+}
+
+// portKey is a port that something listens on.
+type portKey struct {
+	ns    *space
+	proto exposure.Proto
+	port  uint16
+}
+
+func (v *survey) gap(format string, args ...any) {
+	g := exposure.Gap{View: "host", Why: fmt.Sprintf(format, args...)}
+	if !slices.Contains(v.gaps, g) {
+		v.gaps = append(v.gaps, g)
+	}
+}
+
+// survey finds the namespaces to read.
+func (r *Reader) survey(ctx context.Context, o Options) (*survey, error) {
+	v := &survey{ctx: ctx, r: r, o: o, ports: map[portKey]bool{}, iterators: map[sockiter.Kind]loadedIterator{}}
+	self, err := netnsInode("/proc/" + selfFile)
+	if err != nil {
+		return nil, fmt.Errorf("find the own network namespace (is /proc mounted?): %w", err)
+	}
+	c := census{}
+	if o.NetNS == SelfNetNS {
+		found := map[uint64]*place{self: {inode: self, paths: []string{ownPath()}}}
+		r.named(found)
+		c.places = ordered(found, self)[:1]
+	} else if c, err = r.takeCensus(ctx, self); err != nil {
+		return nil, err
+	}
+	if v.places, err = c.choose(o.NetNS, self); err != nil {
+		return nil, err
+	}
+	for _, p := range c.places {
+		if p.inode == self {
+			v.self = p.netns()
+		}
+	}
+	if c.denied > 0 && (o.NetNS == "" || o.NetNS == AllNetNS) {
+		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.denied)
+	}
+	return v, nil
+}
+
+// ownPath is the calling thread's namespace by a path that other threads can
+// open too.
+func ownPath() string {
+	return "/proc/" + strconv.Itoa(os.Getpid()) + "/task/" + strconv.Itoa(unix.Gettid()) + "/ns/net"
+}
+
+// found is the answer of owner.Find.
+type found struct {
+	table *owner.Table
+	err   error
+}
+
+func (v *survey) find() <-chan found {
+	out := make(chan found, 1)
+	query := owner.Query{ProcRoot: v.r.procRoot, Listening: !v.o.All, Method: v.r.method}
+	go func() {
+		table, err := owner.Find(v.ctx, query)
+		out <- found{table, err}
+	}()
+	return out
+}
+
+// run reads everything and yields row by row. The caller's thread is locked
+// so that the path of its namespace stays good while others enter it.
+func (v *survey) run(yield func(*exposure.Socket) error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer v.closeIterators()
+	pending := v.find()
+	v.visitAll()
+	holders := <-pending
+	if holders.err != nil {
+		return fmt.Errorf("find the sockets' holders: %w", holders.err)
+	}
+	v.owners = newOwners(holders.table, v.r.proc(), v.r.root)
+	v.resolve()
+	if err := v.ctx.Err(); err != nil {
+		return err
+	}
+	if err := v.yieldRows(yield); err != nil {
+		return err
+	}
+	if v.o.All {
+		if err := v.connections(yield); err != nil {
+			return err
+		}
+	}
+	v.gaps = append(v.gaps, v.owners.gaps()...)
+	return nil
+}
+
+// visitAll gathers the listening sockets of every namespace.
+func (v *survey) visitAll() {
+	v.spaces = make([]*space, len(v.places))
+	for i, p := range v.places {
+		ns := &space{NetNS: p.netns(), inode: p.inode, self: p.netns() == v.self}
+		before := len(v.sockets)
+		err := inside(p, func() error { return v.list(ns) })
+		if v.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			v.sockets = v.sockets[:before]
+			v.lost(p, err)
+			continue
+		}
+		v.spaces[i] = ns
+	}
+}
+
+// lost notes a namespace that could not be read.
+func (v *survey) lost(p place, err error) {
+	name := p.name
+	if name == "" {
+		name = "net:[" + strconv.FormatUint(p.inode, 10) + "]"
+	}
+	switch {
+	case errors.Is(err, errVanished):
+		v.gap("network namespace %s: it ended while it was being read", name)
+	case errors.Is(err, fs.ErrPermission):
+		v.gap("network namespace %s not read: entering it needs CAP_SYS_ADMIN (run as root)", name)
+	default:
+		v.gap("network namespace %s not read: %v", name, err)
+	}
+}
+
+// resolve finds what each gathered socket is: its holders, whether it is part
+// of another, a client's, or the kernel's.
+func (v *survey) resolve() {
+	v.assign(v.sockets)
+	mergeSubflows(v.sockets)
+	v.sockets = kept(v.sockets)
+	v.clients()
+	v.sockets = kept(v.sockets)
+	v.again()
+	v.kernelUsers()
+	v.filters()
+	v.owners.learn(v.ctx, v.sockets)
+}
+
+func (v *survey) assign(sockets []*candidate) {
+	for _, c := range sockets {
+		if c.inode != 0 && len(c.holders) == 0 {
+			c.holders = v.owners.table.Holders(c.inode)
+		}
+	}
+}
+
+func kept(sockets []*candidate) []*candidate {
+	return slices.DeleteFunc(sockets, func(c *candidate) bool { return c.drop })
+}
+
+// yieldRows groups the gathered sockets into rows.
+func (v *survey) yieldRows(yield func(*exposure.Socket) error) error {
+	var rows []exposure.Socket
+	for _, service := range group(v.sockets, v.owners) {
+		row := v.owners.row(service)
+		if row.IsListener() {
+			v.ports[portKey{service[0].ns, row.Proto, row.Port}] = true
+		}
+		if v.o.Namer != nil && row.Port != 0 {
+			row.Service = v.o.Namer(row.Proto, row.Port)
+		}
+		rows = append(rows, row)
+	}
+	v.sockets = nil
+	sortSockets(rows, v.self.ID)
+	for i := range rows {
+		if err := v.ctx.Err(); err != nil {
+			return err
+		}
+		if err := yield(&rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadLinks reads the interfaces' names; the calling thread must be in ns.
+func (v *survey) loadLinks(ns *space) {
+	ns.links = map[uint32]string{}
+	c, err := rtnl.Dial()
+	if err == nil {
+		defer c.Close()
+		var links []rtnl.Link
+		links, err = c.Links()
+		for _, l := range links {
+			ns.links[l.Index] = l.Name
+		}
+	}
+	if err != nil {
+		v.gap("names of interfaces in namespace %s not read: %v", cmpName(ns), err)
+	}
+}
+
+func cmpName(ns *space) string {
+	if ns.Name != "" {
+		return ns.Name
+	}
+	return ns.ID
+}
+
+func (v *survey) threadDir() string { return filepath.Join(v.r.proc(), "thread-self") }
