@@ -108,3 +108,6 @@ func (in *Input) outward(bind netip.Addr, dual bool) []netip.Addr {
 	}
 	return out
 }
+
+// Takes reports whether a listener receives what is sent to dst on its port.
+func Takes(s *exposure.Socket, dst netip.Addr) bool { return reaches(s.Addr.IP, s.DualStack, dst) }

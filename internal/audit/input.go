@@ -18,7 +18,7 @@ type Wall interface {
 type Book interface {
 	Name(proto exposure.Proto, port uint16) string
 	Advice(proto exposure.Proto, port uint16) *knowledge.Advice
-	AdviceFor(name string) *knowledge.Advice
+	AdviceAt(proto exposure.Proto, port uint16, hints ...string) *knowledge.Advice
 	Candidates(proto exposure.Proto, port uint16) []*knowledge.Advice
 }
 

@@ -63,13 +63,10 @@ func (r *row) see(in *Input) {
 func (r *row) learn(b Book) {
 	r.byPort = b.Advice(r.Proto, r.Port)
 	r.portOf = b.Candidates(r.Proto, r.Port)
-	r.advice = r.byPort
 	r.Service = b.Name(r.Proto, r.Port)
-	if a := r.adviceOfProcess(b); a != nil {
-		r.advice = a
-		if !serves(r.byPort, a) {
-			r.Service = a.ID
-		}
+	r.advice = b.AdviceAt(r.Proto, r.Port, holderNames(r.Processes)...)
+	if r.advice != nil && (r.byPort == nil || r.byPort.ID != r.advice.ID) {
+		r.Service = r.advice.ID
 	}
 	if r.greeting != nil && r.greeting.Name != "" {
 		r.learnGreeting(b)
@@ -83,26 +80,27 @@ func (r *row) learnGreeting(b Book) {
 	if r.advice != nil && (r.advice.ID == name || slices.Contains(r.advice.Speaks, name)) {
 		return
 	}
-	r.advice = b.AdviceFor(name)
+	r.advice = b.AdviceAt(r.Proto, r.Port, name)
+	if r.advice != nil && r.advice.ID != name && !slices.Contains(r.advice.Speaks, name) && !slices.Contains(r.advice.Names, name) {
+		r.advice = nil // only the port's owner was left, and that is not what spoke
+	}
 	r.Service = name
 }
 
-func serves(byPort, byProcess *knowledge.Advice) bool {
-	return byPort != nil && byPort.ID == byProcess.ID
-}
+// carriers hold ports for others: their name says nothing of the service.
+var carriers = []string{"systemd", "init", "inetd", "openbsd-inetd", "inetutils-inetd", "xinetd", "docker-proxy",
+	"rootlessport", "rootlesskit", "slirp4netns", "pasta", "conmon", "socat", "nc", "ncat", "busybox"}
 
-// adviceOfProcess finds advice by the holder's name. systemd, inetd and
-// interpreters hold ports for others and say nothing.
-func (r *row) adviceOfProcess(b Book) *knowledge.Advice {
-	for _, p := range r.Processes {
-		for _, name := range []string{p.Name, baseName(p.Exe)} {
-			a := b.AdviceFor(name)
-			if a != nil && slices.ContainsFunc(a.Processes, func(n string) bool { return strings.EqualFold(n, name) }) {
-				return a
+func holderNames(procs []exposure.Process) []string {
+	var out []string
+	for _, p := range procs {
+		for _, n := range []string{baseName(p.Exe), p.Name} {
+			if n != "" && !slices.Contains(carriers, n) && !slices.Contains(out, n) {
+				out = append(out, n)
 			}
 		}
 	}
-	return nil
+	return out
 }
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

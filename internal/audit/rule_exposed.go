@@ -25,8 +25,18 @@ func ruleExposed(in *Input, r *row) {
 		r.raise(r.exposedAs("exposed-admin-service", "control that strangers can reach"))
 	}
 	if r.kind(knowledge.Cleartext) && !r.encrypted() {
-		r.raise(r.exposedAs("cleartext-service", "names, passwords or data travel unencrypted"))
+		f := r.exposedAs("cleartext-service", "names, passwords or data travel unencrypted")
+		if r.plainWeb() {
+			f.Severity = exposure.Info
+		}
+		r.raise(f)
 	}
+}
+
+// plainWeb: pages without encryption are everyday, and what they show decides;
+// back-end protocols of web servers (ajp, fastcgi) are not meant here.
+func (r *row) plainWeb() bool {
+	return r.kind("web") && slices.Contains(r.advice.Speaks, "http") && !r.kind(knowledge.Admin, knowledge.RemoteLogin)
 }
 
 func (r *row) encrypted() bool { return r.greeting != nil && r.greeting.TLS }

@@ -71,7 +71,7 @@ func (r *row) exposed() bool {
 	return slices.ContainsFunc(r.findings, func(f exposure.Finding) bool {
 		switch f.Rule {
 		case "exposed-datastore", "exposed-admin-service", "cleartext-service":
-			return true
+			return f.Severity.Rank() > exposure.Info.Rank()
 		}
 		return false
 	})

@@ -1,0 +1,430 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/portreeve/portreeve/internal/audit"
+	"github.com/portreeve/portreeve/internal/exposure"
+)
+
+// AuditText prints the answer first, then what needs a person, then every
+// endpoint as one row with one column per witness.
+func AuditText(w io.Writer, rep *audit.Report, st Style) error {
+	p := &auditPage{w: w, rep: rep, st: st, byName: map[string]*audit.Endpoint{}}
+	for i := range rep.Endpoints {
+		if e := &rep.Endpoints[i]; p.byName[e.Name()] == nil {
+			p.byName[e.Name()] = e
+		}
+	}
+	p.headline()
+	p.outside()
+	p.findings()
+	p.table()
+	p.notes()
+	return p.err
+}
+
+type auditPage struct {
+	w      io.Writer
+	rep    *audit.Report
+	st     Style
+	byName map[string]*audit.Endpoint
+	err    error
+}
+
+func (p *auditPage) line(s string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, s)
+	}
+}
+
+func (p *auditPage) lines(ls []string) {
+	for _, l := range ls {
+		p.line(l)
+	}
+}
+
+// headline: how much is open, how much needs someone, how far was looked.
+func (p *auditPage) headline() {
+	s := &p.rep.Summary
+	head := fmt.Sprintf("%s: %s, %s.", Escape(p.rep.Host), count(len(p.rows()), "port", "ports")+" listed", needText(s.Attention))
+	if s.Asked > 0 {
+		head += fmt.Sprintf("  %s x %s tcp asked in %.1f s.", count(s.Addresses, "address", "addresses"), thousands(s.Asked), s.Seconds)
+	}
+	for i, l := range wrap(head, p.st.Width, 0) {
+		if i == 0 {
+			l = p.st.paint(bold, l)
+		}
+		p.line(l)
+	}
+}
+
+func needText(n int) string {
+	switch n {
+	case 0:
+		return "nothing needs you"
+	case 1:
+		return "1 needs you"
+	}
+	return fmt.Sprintf("%d need you", n)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+// outside says whose eyes looked, and how to get another pair.
+func (p *auditPage) outside() {
+	if v := p.rep.Summary.Vantages; len(v) > 0 {
+		p.lines(wrap("Outside view: "+Escape(strings.Join(v, ", "))+".", p.st.Width, 0))
+		return
+	}
+	p.lines(wrap("No outside view yet: a self-scan does not meet your firewall as a stranger does. Get one on another host, then give it to the audit:", p.st.Width, 0))
+	host := Escape(p.rep.Host)
+	p.line("  nmap -Pn -p- -oX v.xml " + host + "    portreeve audit --vantage v.xml")
+}
+
+// concern is one finding, or the same finding on several addresses of one
+// port.
+type concern struct {
+	exposure.Finding
+	at   []string // endpoints
+	row  *audit.Endpoint
+	port string
+}
+
+func (p *auditPage) concerns() []concern {
+	var out []concern
+	for _, f := range p.rep.Findings {
+		if f.Severity.Rank() < exposure.Low.Rank() && !p.st.Verbose {
+			continue
+		}
+		port := endpointPort(f.Endpoint)
+		i := slices.IndexFunc(out, func(c concern) bool {
+			return c.Rule == f.Rule && c.port == port && c.Title == f.Title && c.Severity == f.Severity
+		})
+		if i >= 0 {
+			out[i].at = append(out[i].at, f.Endpoint)
+			continue
+		}
+		out = append(out, concern{Finding: f, at: []string{f.Endpoint}, row: p.byName[f.Endpoint], port: port})
+	}
+	return out
+}
+
+// endpointPort turns tcp/0.0.0.0:22 into 22/tcp.
+func endpointPort(name string) string {
+	proto, rest, _ := strings.Cut(name, "/")
+	return rest[strings.LastIndexByte(rest, ':')+1:] + "/" + proto
+}
+
+func (p *auditPage) findings() {
+	for _, c := range p.concerns() {
+		p.line("")
+		p.concern(c)
+	}
+}
+
+func (p *auditPage) concern(c concern) {
+	p.line(p.concernHead(c))
+	indent := 6
+	p.lines(wrap(sentence(Escape(c.Title))+p.where(c), p.st.Width, indent))
+	because, safe := c.Because, c.SafeBecause
+	if !p.st.Verbose {
+		because, safe = because[:min(3, len(because))], safe[:min(2, len(safe))]
+	}
+	for _, b := range because {
+		p.lines(hang(sentence(Escape(b)), p.st.Width, indent, "- "))
+	}
+	for _, s := range safe {
+		p.lines(hang("speaks for safety: "+sentence(Escape(s)), p.st.Width, indent, "+ "))
+	}
+	p.fixes(c, indent)
+}
+
+// concernHead: severity, port, service, owner, and the rule at the right
+// edge where it fits.
+func (p *auditPage) concernHead(c concern) string {
+	word := fmt.Sprintf("%-6s", strings.ToUpper(string(c.Severity)))
+	left := c.port
+	if strings.HasPrefix(left, "0/") {
+		left = "packet socket"
+	}
+	if c.row != nil {
+		left += "  " + dash(Escape(c.row.Service)) + "  " + ownerOf(c.row)
+	}
+	width := p.st.Width
+	if width == 0 {
+		width = 100
+	}
+	room := width - len(word) - len(c.Rule) - 2
+	if runewidth.StringWidth(left) > room {
+		left = runewidth.Truncate(left, max(room, 12), "…")
+	}
+	pad := max(1, width-len(word)-runewidth.StringWidth(left)-len(c.Rule))
+	return p.st.paint(severityColor(c.Severity), word) + p.st.paint(bold, left) + strings.Repeat(" ", pad) + p.st.paint(dim, c.Rule)
+}
+
+// where lists the addresses when there are several.
+func (p *auditPage) where(c concern) string {
+	if len(c.at) < 2 {
+		return ""
+	}
+	return " At " + strings.Join(c.at, ", ") + "."
+}
+
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return s
+	}
+	first, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[n:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// hang writes a mark, then wrapped text beside it.
+func hang(text string, width, indent int, mark string) []string {
+	ls := wrap(text, width, indent+len(mark))
+	if len(ls) > 0 {
+		ls[0] = strings.Repeat(" ", indent) + mark + strings.TrimLeft(ls[0], " ")
+	}
+	return ls
+}
+
+// fixes shows what to type. Commands are printed whole, never wrapped: they
+// are copied.
+func (p *auditPage) fixes(c concern, indent int) {
+	shown := 0
+	for _, f := range c.Fix {
+		if !p.st.Verbose && shown == 2 {
+			break
+		}
+		shown++
+		p.lines(hang(sentence(Escape(f.What)), p.st.Width, indent, "~ "))
+		if f.Command != "" {
+			p.line(strings.Repeat(" ", indent) + p.st.paint(bold, "> "+Escape(f.Command)))
+		}
+	}
+	if left := len(c.Fix) - shown; left > 0 {
+		p.line(strings.Repeat(" ", indent) + p.st.paint(dim, fmt.Sprintf("(%d more with -v)", left)))
+	}
+}
+
+func ownerOf(e *audit.Endpoint) string {
+	if e.SentTo != "" {
+		via := "sent to " + e.SentTo
+		if len(e.Processes) > 0 {
+			via += ", " + ownerText(e.Processes, e.Unit, e.Container, nil, "")
+		}
+		return Escape("(" + via + ")")
+	}
+	if e.Views.Host == audit.Absent {
+		return "no listener"
+	}
+	unit := e.Unit
+	if unit == "" {
+		unit = e.ActivatedBy
+	}
+	return ownerText(e.Processes, unit, e.Container, e.Kernel, e.OwnerUnknown)
+}
+
+// tableRow is one printed row: the same port on several addresses with the
+// same words becomes one.
+type tableRow struct {
+	cells   []string
+	bound   []string
+	verdict exposure.Verdict
+}
+
+func (p *auditPage) rows() []tableRow {
+	index := map[string]int{}
+	var out []tableRow
+	for i := range p.rep.Endpoints {
+		e := &p.rep.Endpoints[i]
+		cells := rowCells(e)
+		key := strings.Join(cells, "\x00")
+		j, ok := index[key]
+		if !ok {
+			j = len(out)
+			index[key] = j
+			out = append(out, tableRow{cells: cells, verdict: e.Verdict})
+		}
+		out[j].bound = append(out[j].bound, boundText(e.Addr, e.Scope, e.DualStack, e.Device))
+	}
+	for i := range out {
+		out[i].cells[3] = joinBounds(out[i].bound)
+	}
+	return out
+}
+
+// joinBounds writes several binds in one cell.
+func joinBounds(bounds []string) string {
+	if len(bounds) == 2 && slices.Contains(bounds, "any 4") && slices.Contains(bounds, "any 6") {
+		return "any 4+6"
+	}
+	if len(bounds) == 1 {
+		return bounds[0]
+	}
+	if !slices.ContainsFunc(bounds, func(b string) bool { return b != "127.0.0.1" && b != "::1" }) {
+		return "loopback 4+6"
+	}
+	return fmt.Sprintf("%s +%d", bounds[0], len(bounds)-1)
+}
+
+func rowCells(e *audit.Endpoint) []string {
+	return []string{portText(e.Port, e.Proto), dash(Escape(e.Service)), ownerOf(e), "",
+		hostWord(e.Views.Host), netWord(e.Views.Network), wallWord(e), usedWord(e.Views.Traffic), string(e.Verdict)}
+}
+
+func hostWord(v string) string {
+	switch v {
+	case audit.Listening:
+		return "yes"
+	case audit.Absent:
+		return "no"
+	}
+	return "?"
+}
+
+func netWord(v string) string {
+	switch v {
+	case string(exposure.Open):
+		return "open"
+	case string(exposure.Closed):
+		return "shut"
+	case string(exposure.Filtered):
+		return "mute"
+	case string(exposure.OpenFiltered):
+		return "o|f"
+	}
+	return "?"
+}
+
+func wallWord(e *audit.Endpoint) string {
+	if e.Scope == exposure.ScopeLoopback {
+		return "-"
+	}
+	switch e.Views.Firewall {
+	case exposure.Permitted:
+		return "open"
+	case exposure.Denied:
+		return "shut"
+	case exposure.Partial:
+		return "some"
+	}
+	return "?"
+}
+
+func usedWord(t *audit.TrafficView) string {
+	if t == nil {
+		return "-"
+	}
+	return fmt.Sprint(t.Clients)
+}
+
+func (p *auditPage) table() {
+	rows := p.rows()
+	if len(rows) == 0 {
+		return
+	}
+	p.line("")
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		cells[i] = r.cells
+	}
+	colour := func(s string) string {
+		return p.st.paint(verdictColor(exposure.Verdict(strings.TrimSpace(s))), s)
+	}
+	cols := []column{{head: "PORT"}, {head: "SERVICE", min: 7}, {head: "OWNER", min: 15}, {head: "BOUND", min: 9},
+		{head: "HOST"}, {head: "NET"}, {head: "WALL"}, {head: "USED"}, {head: "VERDICT", paint: colour}}
+	if err := writeTable(p.w, p.st, cols, cells); err != nil && p.err == nil {
+		p.err = err
+	}
+	if p.st.Verbose {
+		p.reasons()
+	}
+}
+
+// reasons gives each row's grounds (-v).
+func (p *auditPage) reasons() {
+	for i := range p.rep.Endpoints {
+		e := &p.rep.Endpoints[i]
+		p.line("")
+		p.line(p.st.paint(bold, Escape(e.Name())) + "  " + string(e.Verdict))
+		for _, l := range endpointFacts(e) {
+			p.lines(hang(Escape(l), p.st.Width, 2, "- "))
+		}
+	}
+}
+
+func endpointFacts(e *audit.Endpoint) []string {
+	out := slices.Clone(e.Why)
+	for _, pr := range e.Processes {
+		out = append(out, fmt.Sprintf("held by %s[%d] fd %d, %s, user %s: %s", pr.Name, pr.PID, pr.FD, dash(pr.Exe), pr.User, pr.Cmdline))
+	}
+	if e.Package != "" {
+		out = append(out, "package "+e.Package)
+	}
+	if e.Kernel != nil {
+		out = append(out, "known from "+e.Kernel.Source)
+	}
+	if id := e.Identified; id != nil {
+		out = append(out, strings.TrimSpace("answers as "+id.Name+" "+id.Product+" "+id.Version+" "+id.Banner))
+	}
+	for _, r := range e.Firewall {
+		out = append(out, "firewall: "+r)
+	}
+	return out
+}
+
+// notes end the page: what came and went, and what everything rests on.
+func (p *auditPage) notes() {
+	s := &p.rep.Summary
+	if len(s.ShortLived) > 0 {
+		p.line("")
+		shown := s.ShortLived[:min(5, len(s.ShortLived))]
+		more := ""
+		if n := len(s.ShortLived) - len(shown); n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		p.lines(wrap("Opened or closed meanwhile (noted, no alarm): "+Escape(strings.Join(shown, ", "))+more+".", p.st.Width, 0))
+	}
+	for _, n := range s.Notes {
+		if !strings.HasPrefix(n, "no outside view") {
+			p.lines(wrap("Note: "+sentence(Escape(n)), p.st.Width, 0))
+		}
+	}
+	p.legend()
+}
+
+func (p *auditPage) legend() {
+	if len(p.rep.Endpoints) == 0 || p.st.Width == 0 {
+		return
+	}
+	p.line("")
+	from := "from here"
+	if len(p.rep.Summary.Vantages) > 0 {
+		from = "from outside"
+	}
+	p.line(p.st.paint(dim, "NET asked "+from+"; WALL for strangers; USED clients seen; ? unknown (-v why)"))
+}

@@ -1,0 +1,157 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/audit"
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
+)
+
+// TopicPort is a port that an explanation is about.
+type TopicPort struct {
+	Proto exposure.Proto `json:"proto"`
+	Port  uint16         `json:"port"`
+}
+
+// Explanation is what is known of a port or service in general and here.
+type Explanation struct {
+	Topic      string              `json:"topic"`
+	Ports      []TopicPort         `json:"ports"`
+	Entries    []knowledge.Entry   `json:"registry"`
+	Reserved   string              `json:"range,omitempty"`
+	Advice     []*knowledge.Advice `json:"advice"`
+	Endpoints  []audit.Endpoint    `json:"endpoints"`
+	Findings   []exposure.Finding  `json:"findings"`
+	Incomplete []exposure.Gap      `json:"incomplete"`
+}
+
+// ExplainText prints an explanation: what it is, who has it here, whether it
+// is safe, how to close it.
+func ExplainText(w io.Writer, ex *Explanation, st Style) error {
+	p := &auditPage{w: w, rep: &audit.Report{Endpoints: ex.Endpoints, Findings: ex.Findings}, st: st, byName: map[string]*audit.Endpoint{}}
+	for i := range ex.Endpoints {
+		p.byName[ex.Endpoints[i].Name()] = &ex.Endpoints[i]
+	}
+	p.registry(ex)
+	for i, a := range ex.Advice {
+		if i >= 3 && !st.Verbose {
+			p.line(fmt.Sprintf("(%d more services are met there; see them with -v)", len(ex.Advice)-i))
+			break
+		}
+		p.advice(a)
+	}
+	p.onThisHost(ex)
+	return p.err
+}
+
+func (p *auditPage) registry(ex *Explanation) {
+	if len(ex.Entries) == 0 {
+		p.lines(wrap(Escape(ex.Topic)+": no service is registered for it.", p.st.Width, 0))
+	}
+	for i, e := range ex.Entries {
+		if i == 12 && !p.st.Verbose {
+			p.line(fmt.Sprintf("… %d more entries (-v)", len(ex.Entries)-i))
+			break
+		}
+		name := e.Name
+		if len(e.Names) > 1 {
+			name = strings.Join(e.Names, ", ")
+		}
+		p.lines(hang(dash(Escape(name))+": "+Escape(e.Description), p.st.Width, 0, p.st.paint(bold, portText(e.Port, e.Proto))+"  "))
+	}
+	if ex.Reserved != "" {
+		p.lines(wrap(sentence(ex.Reserved), p.st.Width, 0))
+	}
+}
+
+func (p *auditPage) advice(a *knowledge.Advice) {
+	p.line("")
+	head := p.st.paint(bold, a.ID) + "  " + kindsText(a.Kinds)
+	p.line(head)
+	p.lines(hang(sentence(a.What), p.st.Width, 2, ""))
+	p.labelled("Run by", []string{a.Who})
+	p.labelled("May be safe", a.Safe)
+	p.labelled("Not safe", a.Unsafe)
+	p.labelled("Closing breaks", []string{a.Breaks})
+	if a.Protected {
+		p.labelled("PROTECTED", []string{"do not close: " + a.ProtectedWhy})
+		return
+	}
+	p.closing(a)
+}
+
+func kindsText(kinds []knowledge.Kind) string {
+	var out []string
+	for _, k := range kinds {
+		out = append(out, string(k))
+	}
+	return "(" + strings.Join(out, ", ") + ")"
+}
+
+func (p *auditPage) labelled(label string, texts []string) {
+	texts = slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return s == "" })
+	for i, t := range texts {
+		mark := fmt.Sprintf("%-15s", label+":")
+		if i > 0 {
+			mark = strings.Repeat(" ", 15)
+		}
+		p.lines(hang(sentence(t), p.st.Width, 2, mark))
+	}
+}
+
+// closing shows how the service is closed: here first, other systems with -v.
+func (p *auditPage) closing(a *knowledge.Advice) {
+	for _, s := range a.Close.Loopback {
+		p.command("loopback only", s.File+": "+s.Set)
+		if s.Check != "" && p.st.Verbose {
+			p.command("then check", s.Check)
+		}
+	}
+	for _, c := range a.Close.Systemctl() {
+		label := "systemd"
+		if c.On != "" {
+			label += " (" + c.On + ")"
+		}
+		p.command(label, c.Line)
+	}
+	if len(a.Close.Inetd) > 0 {
+		p.command("inetd, xinetd", "comment out or disable: "+strings.Join(a.Close.Inetd, ", "))
+	}
+	if p.st.Verbose {
+		p.each("AIX", a.Close.AIX)
+		p.each("Windows", a.Close.Windows)
+		p.each("macOS", a.Close.MacOS)
+	} else if n := len(a.Close.AIX) + len(a.Close.Windows) + len(a.Close.MacOS); n > 0 {
+		p.line("  (AIX, Windows, macOS: -v)")
+	}
+	p.each("also", a.Close.Other)
+}
+
+func (p *auditPage) each(label string, cmds []string) {
+	for _, c := range cmds {
+		p.command(label, c)
+	}
+}
+
+// command prints whole lines: they are copied.
+func (p *auditPage) command(label, cmd string) {
+	p.line(fmt.Sprintf("  close: %s", label))
+	p.line("    > " + Escape(cmd))
+}
+
+func (p *auditPage) onThisHost(ex *Explanation) {
+	p.line("")
+	if len(ex.Endpoints) == 0 {
+		p.line(p.st.paint(bold, "On this host: nothing has it."))
+		return
+	}
+	p.line(p.st.paint(bold, "On this host"))
+	for _, c := range p.concerns() {
+		p.concern(c)
+	}
+	p.table()
+}
