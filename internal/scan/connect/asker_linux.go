@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
 // asker asks the ports of one address.
@@ -119,17 +120,8 @@ func (a *asker) ask(ctx context.Context, port uint16) {
 
 // vanished tells whether the address itself is gone rather than a local port.
 func (a *asker) vanished() bool {
-	fd, err := unix.Socket(family(a.addr), unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = unix.Close(fd) }()
-	sa, err := sockaddr(netip.AddrPortFrom(a.addr, 0))
-	if err == nil {
-		err = unix.Bind(fd, sa)
-	}
-	if err != nil {
-		a.gone = fmt.Errorf("%s is no longer an address of this host: %w", a.addr, err)
+	a.gone = sockaddr.Ours(a.addr)
+	if a.gone != nil {
 		a.hardship = a.gone
 	}
 	return a.gone != nil
@@ -206,7 +198,7 @@ func (a *asker) try(port uint16) error {
 // so only the second returns the answer (and leaves a refused socket fit for
 // use again). EINPROGRESS means that there is none yet.
 func (a *asker) connect(s *source, port uint16) error {
-	sa, err := sockaddr(netip.AddrPortFrom(a.addr, port))
+	sa, err := sockaddr.New(netip.AddrPortFrom(a.addr, port))
 	if err != nil {
 		return err
 	}
@@ -297,9 +289,9 @@ func (a *asker) result(s *source, port uint16, err error) {
 		a.settle(port, exposure.Open, "syn-ack", rtt)
 		return
 	}
-	if origin, kind, code, ok := s.byICMP(); ok && origin != unix.SO_EE_ORIGIN_LOCAL {
+	if reason, ok := s.unreachable(); ok {
 		a.stats.Received++
-		a.settle(port, exposure.Filtered, icmpReason(origin, kind, code), rtt)
+		a.settle(port, exposure.Filtered, reason, rtt)
 		return
 	}
 	if errors.Is(err, unix.ECONNREFUSED) {
@@ -319,19 +311,4 @@ func (a *asker) settle(port uint16, state exposure.PortStateName, reason string,
 	a.told++
 	a.tell(exposure.PortState{Addr: a.addr, Port: port, Proto: exposure.TCP, State: state, Reason: reason,
 		RTT: rtt, RTTus: rtt.Microseconds()})
-}
-
-// icmpReason names a destination-unreachable code (RFC 792, RFC 1812, RFC
-// 4443) as nmap does.
-func icmpReason(origin, kind, code byte) string {
-	names := map[byte]string{1: "host-unreach", 2: "proto-unreach", 3: "port-unreach",
-		9: "net-prohibited", 10: "host-prohibited", 13: "admin-prohibited"}
-	if origin == unix.SO_EE_ORIGIN_ICMP6 {
-		names = map[byte]string{1: "admin-prohibited", 3: "host-unreach", 4: "port-unreach",
-			5: "admin-prohibited", 6: "admin-prohibited"}
-	}
-	if name := names[code]; name != "" && (kind == 3 || kind == 1) {
-		return name
-	}
-	return "net-unreach"
 }

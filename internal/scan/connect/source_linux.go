@@ -3,12 +3,13 @@ package connect
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/scan/sockaddr"
+	"github.com/portreeve/portreeve/internal/scan/unreach"
 )
 
 // source is a socket that asks.
@@ -24,7 +25,7 @@ type source struct {
 // openSource makes a non-blocking socket bound to addr that resets what it
 // connects to when it is closed.
 func openSource(addr netip.Addr, device string) (*source, error) {
-	fd, err := unix.Socket(family(addr), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(sockaddr.Family(addr), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
@@ -52,14 +53,14 @@ func (s *source) prepare(addr netip.Addr, device string) error {
 			return fmt.Errorf("bind to interface %s: %w", device, err)
 		}
 	}
-	sa, err := sockaddr(netip.AddrPortFrom(addr, 0))
+	sa, err := sockaddr.New(netip.AddrPortFrom(addr, 0))
 	if err != nil {
 		return err
 	}
 	if err := unix.Bind(s.fd, sa); err != nil {
 		return fmt.Errorf("bind to %s: %w", addr, err)
 	}
-	s.local, err = localPort(s.fd)
+	s.local, err = sockaddr.LocalPort(s.fd)
 	return err
 }
 
@@ -72,90 +73,17 @@ func (s *source) selfConnected() bool {
 		return false
 	}
 	peer, err := unix.Getpeername(s.fd)
-	return err == nil && portOf(local) == portOf(peer) && sameAddr(local, peer)
+	return err == nil && sockaddr.AddrPort(local) == sockaddr.AddrPort(peer)
 }
 
-// byICMP reads the socket's error queue: whether the last error came in an
-// ICMP message, and which.
-func (s *source) byICMP() (origin, kind, code byte, ok bool) {
-	var oob [256]byte
-	_, n, _, _, err := unix.Recvmsg(s.fd, nil, oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-	if err != nil {
-		return 0, 0, 0, false
+// unreachable gives the reason where the last error came in an ICMP message:
+// the kernel reports a port-unreachable and a RST alike.
+func (s *source) unreachable() (reason string, ok bool) {
+	e, ok := sockaddr.LastICMP(s.fd)
+	if !ok {
+		return "", false
 	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return 0, 0, 0, false
-	}
-	for _, m := range msgs {
-		isErr := m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR ||
-			m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_RECVERR
-		if isErr && len(m.Data) >= 16 { // struct sock_extended_err, linux/errqueue.h
-			return m.Data[4], m.Data[5], m.Data[6], true
-		}
-	}
-	return 0, 0, 0, false
-}
-
-func family(addr netip.Addr) int {
-	if addr.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
-}
-
-func sockaddr(ap netip.AddrPort) (unix.Sockaddr, error) {
-	addr := ap.Addr()
-	if addr.Is4() {
-		return &unix.SockaddrInet4{Addr: addr.As4(), Port: int(ap.Port())}, nil
-	}
-	zone, err := zoneIndex(addr.Zone())
-	return &unix.SockaddrInet6{Addr: addr.As16(), Port: int(ap.Port()), ZoneId: zone}, err
-}
-
-// zoneIndex is the interface index of a zone that is a name or a number.
-func zoneIndex(zone string) (uint32, error) {
-	if zone == "" {
-		return 0, nil
-	}
-	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
-		return uint32(n), nil
-	}
-	iface, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0, fmt.Errorf("zone %s: %w", zone, err)
-	}
-	return uint32(iface.Index), nil
-}
-
-func localPort(fd int) (uint16, error) {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, fmt.Errorf("read the local port: %w", err)
-	}
-	return portOf(sa), nil
-}
-
-func portOf(sa unix.Sockaddr) uint16 {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return uint16(sa.Port)
-	case *unix.SockaddrInet6:
-		return uint16(sa.Port)
-	}
-	return 0
-}
-
-func sameAddr(a, b unix.Sockaddr) bool {
-	switch a := a.(type) {
-	case *unix.SockaddrInet4:
-		b, ok := b.(*unix.SockaddrInet4)
-		return ok && a.Addr == b.Addr
-	case *unix.SockaddrInet6:
-		b, ok := b.(*unix.SockaddrInet6)
-		return ok && a.Addr == b.Addr
-	}
-	return false
+	return unreach.Reason(e.V6, e.Type, e.Code)
 }
 
 // exhausted tells an error of the asker's own means, which says nothing of

@@ -1,6 +1,9 @@
 package syn
 
-import "github.com/portreeve/portreeve/internal/exposure"
+import (
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/scan/unreach"
+)
 
 // answer is what one port said so far, weakest first where order matters.
 type answer uint8
@@ -53,34 +56,16 @@ func (a answer) merge(b answer) answer {
 	return a
 }
 
-// icmp4Answer reads an ICMP destination-unreachable code (RFC 792, RFC 1812).
-func icmp4Answer(code byte) answer {
-	switch code {
-	case 1, 5, 7, 12:
-		return hostUnreach
-	case 2:
-		return protoUnreach
-	case 3:
-		return portUnreach
-	case 9:
-		return netProhibited
-	case 10:
-		return hostProhibited
-	case 13:
-		return adminProhibited
+// refusal is the answer that an ICMP destination-unreachable message gives.
+func refusal(v6 bool, kind, code byte) (answer, bool) {
+	reason, ok := unreach.Reason(v6, kind, code)
+	if !ok {
+		return unasked, false
 	}
-	return netUnreach
-}
-
-// icmp6Answer reads an ICMPv6 destination-unreachable code (RFC 4443).
-func icmp6Answer(code byte) answer {
-	switch code {
-	case 1, 5, 6:
-		return adminProhibited
-	case 3:
-		return hostUnreach
-	case 4:
-		return portUnreach
+	for a := portUnreach; a < synAck; a++ {
+		if meaning[a].reason == reason {
+			return a, true
+		}
 	}
-	return netUnreach
+	return netUnreach, true
 }

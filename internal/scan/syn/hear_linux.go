@@ -93,21 +93,20 @@ func (s *session) note(t *target, port uint16, said answer) {
 }
 
 func (s *session) hearICMP4(b []byte, _ netip.Addr) {
-	p, ok := decodeIP(b)
-	if ok && len(p.payload) >= 8 && p.payload[0] == 3 {
-		s.hearQuote(p.payload, icmp4Answer(p.payload[1]))
+	if p, ok := decodeIP(b); ok {
+		s.hearUnreachable(false, p.payload)
 	}
 }
 
-func (s *session) hearICMP6(b []byte, _ netip.Addr) {
-	if len(b) >= 8 && b[0] == 1 {
-		s.hearQuote(b, icmp6Answer(b[1]))
-	}
-}
+func (s *session) hearICMP6(b []byte, _ netip.Addr) { s.hearUnreachable(true, b) }
 
-// hearQuote takes an ICMP error; the quoted sequence number must be ours.
-func (s *session) hearQuote(icmp []byte, said answer) {
+// hearUnreachable takes an ICMP error; the quoted sequence number must be ours.
+func (s *session) hearUnreachable(v6 bool, icmp []byte) {
 	q, ok := decodeQuote(icmp)
+	if !ok {
+		return
+	}
+	said, ok := refusal(v6, icmp[0], icmp[1])
 	if !ok {
 		return
 	}

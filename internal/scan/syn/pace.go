@@ -38,14 +38,17 @@ type pacer struct {
 	own      map[uint64]bool
 	readers  map[uint64]*reader
 	patience time.Duration
+	share    float64 // of a queue's limit that this pacer may use
 	batch    int
 	look     int
 	sent     int // probes since the last look
 	failed   error
 }
 
-func newPacer(watch QueueWatch, own map[uint64]bool, patience time.Duration) *pacer {
-	p := &pacer{watch: watch, own: own, patience: patience, batch: firstBatch, readers: map[uint64]*reader{}}
+// newPacer makes one of n pacers that mind the same queues.
+func newPacer(watch QueueWatch, own map[uint64]bool, n int, patience time.Duration) *pacer {
+	p := &pacer{watch: watch, own: own, patience: patience, share: fullShare / float64(n), batch: firstBatch,
+		readers: map[uint64]*reader{}}
 	p.observe()
 	return p
 }
@@ -107,16 +110,16 @@ func (p *pacer) allowance() int {
 	}
 	n := p.batch
 	for _, r := range p.readers {
-		n = min(n, r.allowance())
+		n = min(n, r.allowance(p.share))
 	}
 	return n
 }
 
-func (r *reader) allowance() int {
+func (r *reader) allowance(share float64) int {
 	if r.stuck || r.cost == 0 {
 		return freeBatch
 	}
-	room := uint64(float64(r.limit) * fullShare)
+	room := uint64(float64(r.limit) * share)
 	if r.used == 0 {
 		return max(1, int(room/r.cost))
 	}
@@ -138,7 +141,7 @@ func (p *pacer) probed(n int) {
 func (p *pacer) waited(d time.Duration) {
 	p.patience -= d
 	for _, r := range p.readers {
-		if r.allowance() > 0 {
+		if r.allowance(p.share) > 0 {
 			continue
 		}
 		r.waiting += d

@@ -2,11 +2,12 @@ package syn
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
 // session is one set of sockets with its own reserved ports and cookie key.
@@ -21,7 +22,6 @@ type session struct {
 	heard   map[int32]func([]byte, netip.Addr) // by descriptor
 	in      *inbox
 	queues  []int32 // descriptors whose loss would matter
-	pacer   *pacer
 	stats   sessionStats
 }
 
@@ -140,13 +140,11 @@ func (s *session) listen(fd int, hear func([]byte, netip.Addr)) {
 	s.queues = append(s.queues, int32(fd))
 }
 
-// inodes are the session's own sockets, which no pacer should mind.
-func (s *session) inodes() map[uint64]bool {
-	own := map[uint64]bool{}
+// inodes adds the session's own sockets, which no pacer should mind.
+func (s *session) inodes(own map[uint64]bool) {
 	for _, fd := range s.queues {
 		own[inodeOf(int(fd))] = true
 	}
-	return own
 }
 
 // lost is how many packets the session's own queues lost.
@@ -240,27 +238,10 @@ func (s *session) refused(t *target, port uint16, err error) error {
 		t.note(port, notPermitted)
 		return nil
 	}
-	if gone := stillOurs(t.addr); gone != nil {
+	if gone := sockaddr.Ours(t.addr); gone != nil {
 		return gone
 	}
 	t.note(port, unroutable)
-	return nil
-}
-
-// stillOurs tells whether the address may still be bound.
-func stillOurs(addr netip.Addr) error {
-	family := unix.AF_INET6
-	if addr.Is4() {
-		family = unix.AF_INET
-	}
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return opError("check", addr, err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := bindRaw(fd, addr); err != nil {
-		return fmt.Errorf("%s is no longer an address of this host: %w", addr, err)
-	}
 	return nil
 }
 

@@ -6,10 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
 // recvBuffer is asked for on every receiving socket; the kernel may give less.
@@ -38,7 +39,7 @@ func reserve(is4 bool) (fd int, port uint16, err error) {
 		err = unix.Bind(fd, sa)
 	}
 	if err == nil {
-		port, err = boundPort(fd)
+		port, err = sockaddr.LocalPort(fd)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -47,48 +48,13 @@ func reserve(is4 bool) (fd int, port uint16, err error) {
 	return fd, port, nil
 }
 
-func boundPort(fd int) (uint16, error) {
-	sa, err := unix.Getsockname(fd)
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return uint16(sa.Port), err
-	case *unix.SockaddrInet6:
-		return uint16(sa.Port), err
-	}
-	return 0, err
-}
-
-// sockaddr is an address without port for bind(2).
-func sockaddr(addr netip.Addr) (unix.Sockaddr, error) {
-	if addr.Is4() {
-		return &unix.SockaddrInet4{Addr: addr.As4()}, nil
-	}
-	zone, err := zoneIndex(addr.Zone())
-	return &unix.SockaddrInet6{Addr: addr.As16(), ZoneId: zone}, err
-}
-
-// zoneIndex is the interface index of a zone that is a name or a number.
-func zoneIndex(zone string) (uint32, error) {
-	if zone == "" {
-		return 0, nil
-	}
-	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
-		return uint32(n), nil
-	}
-	iface, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0, err
-	}
-	return uint32(iface.Index), nil
-}
-
 // rawName is the destination of a probe as the kernel reads it.
 func rawName(addr netip.Addr) ([]byte, error) {
 	if addr.Is4() {
 		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: addr.As4()}
 		return bytesOf(&sa), nil
 	}
-	zone, err := zoneIndex(addr.Zone())
+	zone, err := sockaddr.Zone(addr.Zone())
 	sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: addr.As16(), Scope_id: zone}
 	return bytesOf(&sa), err
 }
@@ -104,7 +70,7 @@ func rawControl(addr netip.Addr) []byte {
 	if addr.Is4() {
 		return nil
 	}
-	zone, _ := zoneIndex(addr.Zone()) // rawName has reported it
+	zone, _ := sockaddr.Zone(addr.Zone()) // rawName has reported it
 	info := unix.Inet6Pktinfo{Addr: addr.As16(), Ifindex: zone}
 	b := make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
@@ -140,7 +106,7 @@ func openRaw(addr netip.Addr, device string, ports [2]uint16) (int, error) {
 }
 
 func bindRaw(fd int, addr netip.Addr) error {
-	sa, err := sockaddr(addr)
+	sa, err := sockaddr.New(netip.AddrPortFrom(addr, 0))
 	if err != nil {
 		return err
 	}

@@ -4,15 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-// canaryEvery is how many probes share one canary.
-const canaryEvery = 1024
+// maxWorkers bounds the sessions that run side by side; the kernel's own work
+// on loopback is what takes the time.
+const maxWorkers = 4
 
 // Sweep asks every port of every address and tells each state once, in order
 // of address and port. A port of which nothing can be said is not told; a gap
@@ -35,7 +38,9 @@ type sweep struct {
 	begun    time.Time
 	total    sessionStats
 	gaps     []exposure.Gap
-	asked    bool
+	begin    bool // some target was asked
+
+	progress sync.Mutex
 }
 
 func (w *sweep) stats() exposure.ScanStats {
@@ -60,7 +65,7 @@ func (w *sweep) chunk(ctx context.Context, addrs []netip.Addr, ports []uint16, t
 	}
 	for round := range w.t.rounds() {
 		live := pendingTargets(targets)
-		if len(live) == 0 || ctx.Err() != nil && round > 0 {
+		if len(live) == 0 || ctx.Err() != nil {
 			break
 		}
 		if err := w.round(ctx, live, round); err != nil {
@@ -86,136 +91,103 @@ func pendingTargets(targets []*target) []*target {
 	return live
 }
 
-// round is one session over the pending ports of targets.
+// round asks the pending ports of targets, in a session per worker.
 func (w *sweep) round(ctx context.Context, targets []*target, round int) error {
-	s := openSession(targets, w.t.Device)
-	defer s.close()
+	workers := w.open(targets, round == 0)
+	defer func() {
+		for _, k := range workers {
+			k.s.close()
+		}
+	}()
 	if err := w.usable(targets); err != nil {
 		return err
 	}
-	w.asked = true
-	s.pacer = newPacer(w.t.Queues, s.inodes(), w.patience)
-	for i, t := range targets {
-		t.suspect = nil
-		if t.gone == nil {
-			t.gone = w.sweepTarget(ctx, s, i, t, round == 0)
-		}
+	var running sync.WaitGroup
+	for _, k := range workers {
+		running.Go(func() { k.run(ctx) })
 	}
-	w.listenOn(ctx, s)
-	w.finish(s, round+1 == w.t.rounds())
+	running.Wait()
+	last := round+1 == w.t.rounds()
+	for _, k := range workers {
+		w.finish(k, last)
+	}
 	return nil
 }
 
-// usable returns the first error when no target at all can be asked and none
-// ever could: then another transport should be tried.
+// open makes the sessions here, in the goroutine of the caller, whose thread
+// decides the network namespace.
+func (w *sweep) open(targets []*target, first bool) []*worker {
+	n := min(runtime.GOMAXPROCS(0), maxWorkers, len(targets))
+	progress := func(int) {}
+	if first && w.t.Progress != nil {
+		progress = w.report
+	}
+	groups := deal(targets, n)
+	workers := make([]*worker, n)
+	own := map[uint64]bool{}
+	for i, group := range groups {
+		workers[i] = &worker{s: openSession(group, w.t.Device), progress: progress, grace: w.t.grace()}
+		workers[i].s.inodes(own)
+	}
+	for _, k := range workers {
+		k.pacer = newPacer(w.t.Queues, own, n, w.patience)
+	}
+	return workers
+}
+
+// deal gives each of n groups every n-th target.
+func deal(targets []*target, n int) [][]*target {
+	groups := make([][]*target, n)
+	for i, t := range targets {
+		groups[i%n] = append(groups[i%n], t)
+	}
+	return groups
+}
+
+func (w *sweep) report(n int) {
+	w.progress.Lock()
+	defer w.progress.Unlock()
+	w.t.Progress(n)
+}
+
+// usable returns the first error when no target at all could ever be asked:
+// then another transport should be tried.
 func (w *sweep) usable(targets []*target) error {
 	for _, t := range targets {
 		if t.gone == nil {
-			return nil
+			w.begin = true
 		}
 	}
-	if w.asked {
+	if w.begin {
 		return nil
 	}
 	return targets[0].gone
 }
 
-func (w *sweep) sweepTarget(ctx context.Context, s *session, index int, t *target, first bool) error {
-	sinceCanary := 0
-	for next := 0; next < len(t.pending) && ctx.Err() == nil; {
-		n := min(w.allowance(ctx, s), len(t.pending)-next)
-		if n == 0 {
-			return nil // interrupted
-		}
-		canary := next == 0 || sinceCanary >= canaryEvery
-		if sinceCanary += n; canary {
-			sinceCanary = 0
-		}
-		ports := t.pending[next : next+n]
-		s.fill(index, t, ports, canary)
-		if err := s.ask(t); err != nil {
-			return err
-		}
-		s.drain(0)
-		s.pacer.probed(n)
-		if s.pacer.observe() {
-			t.suspect = append(t.suspect, ports...)
-		}
-		next += n
-		if first && w.t.Progress != nil {
-			w.t.Progress(n)
-		}
-	}
-	return nil
-}
-
-// allowance waits until foreign queues have room and says how many probes may
-// go; 0 when interrupted.
-func (w *sweep) allowance(ctx context.Context, s *session) int {
-	for {
-		if n := s.pacer.allowance(); n > 0 {
-			return n
-		}
-		if ctx.Err() != nil {
-			return 0
-		}
-		w.wait(s, pollInterval)
-	}
-}
-
-// wait lets foreign queues drain for about d, listening meanwhile.
-func (w *sweep) wait(s *session, d time.Duration) {
-	start := time.Now()
-	s.drain(d)
-	if rest := d - time.Since(start); rest > 0 {
-		time.Sleep(rest)
-	}
-	took := time.Since(start)
-	w.patience -= took
-	s.pacer.waited(took)
-	s.pacer.observe()
-}
-
-// listenOn waits until foreign queues are read, then the grace.
-func (w *sweep) listenOn(ctx context.Context, s *session) {
-	for end := time.Now().Add(maxDrain); !s.pacer.drained() && ctx.Err() == nil && time.Now().Before(end); {
-		w.wait(s, time.Millisecond)
-	}
-	for end := time.Now().Add(w.t.grace()); ctx.Err() == nil; {
-		rest := time.Until(end)
-		if rest <= 0 {
-			return
-		}
-		s.drain(min(rest, 20*time.Millisecond))
-	}
-}
-
-// maxDrain bounds the wait for foreign queues at the end of a session.
-const maxDrain = 2 * time.Second
-
 // finish decides what the next session asks and, in the last one, says what
 // stays uncertain.
-func (w *sweep) finish(s *session, last bool) {
-	lost := s.lost() > 0
+func (w *sweep) finish(k *worker, last bool) {
+	lost := k.s.lost() > 0
 	suspects := 0
-	for _, t := range s.targets {
+	for _, t := range k.s.targets {
 		suspects += len(t.suspect)
 		t.pending = t.unsettled(w.t.Every || lost)
 	}
-	w.add(s.stats)
+	w.add(k.s.stats)
+	w.patience = min(w.patience, k.pacer.patience)
 	if last && lost {
 		w.gap("this scan's own receive queue overflowed: a port answered by a packet socket may have been missed; " +
 			"raise net.core.rmem_max or scan when the host is quieter")
 	}
 	if last && suspects > 0 {
 		w.gap("%d ports may hide an answer: packets were lost in the queue of %s each time they were asked",
-			suspects, strings.Join(s.pacer.losers(), ", "))
+			suspects, strings.Join(k.pacer.losers(), ", "))
 	}
-	if unread := s.pacer.unread(); last && len(unread) > 0 {
+	if unread := k.pacer.unread(); len(unread) > 0 {
 		w.gap("%s is full and is not being read: what it would answer is not known", strings.Join(unread, ", "))
 	}
-	if s.pacer.failed != nil {
-		w.gap("packet sockets of other programs could not be watched: %v; one that reads slowly may have been missed", s.pacer.failed)
+	if k.pacer.failed != nil {
+		w.gap("packet sockets of other programs could not be watched: %v; one that reads slowly may have been missed", k.pacer.failed)
 	}
 }
 

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package udp
+
+import (
+	"context"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+)
+
+// Ask gives ErrUnsupported on this system.
+func (a *Asker) Ask(context.Context, []exposure.Endpoint, func(exposure.PortState)) (exposure.ScanStats, []exposure.Gap, error) {
+	return exposure.ScanStats{}, nil, ErrUnsupported
+}
