@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -58,8 +59,10 @@ func (h holding) open() error {
 	if err := h.openPairs(); err != nil {
 		return err
 	}
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // as most daemons listen; Go's own default is MPTCP
 	for i := min(1, h.pairs); i < h.listeners; i++ {
-		ln, err := net.Listen("tcp", h.at(i))
+		ln, err := plain.Listen(context.Background(), "tcp", h.at(i))
 		if err != nil {
 			return err
 		}
