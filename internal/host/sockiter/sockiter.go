@@ -20,6 +20,8 @@ const (
 // Socket is what an iterator tells of one socket.
 type Socket struct {
 	Inode     uint64
+	Port      uint16
+	IPv6      bool
 	UserLocks uint8
 	Kernel    bool   // made by the kernel (sk_kern_sock)
 	Callback  string // kernel symbol
@@ -39,18 +41,20 @@ const (
 
 var errLine = errors.New("malformed line")
 
-// parse reads one line of bpf/sockets.c: inode, locks, kernel, callback.
+// parse reads one line of bpf/sockets.c: inode, port, family, locks, kernel,
+// callback.
 func parse(line []byte) (Socket, error) {
-	word := func() []byte {
-		w, rest, _ := bytes.Cut(line, []byte(" "))
-		line = rest
-		return w
+	var n [5]uint64
+	for i, bits := range [5]int{64, 16, 16, 8, 8} {
+		word, rest, _ := bytes.Cut(line, []byte(" "))
+		v, err := strconv.ParseUint(string(word), 10, bits)
+		if err != nil {
+			return Socket{}, fmt.Errorf("%w: %w", errLine, err)
+		}
+		n[i], line = v, rest
 	}
-	inode, err1 := strconv.ParseUint(string(word()), 10, 64)
-	locks, err2 := strconv.ParseUint(string(word()), 10, 8)
-	kernel, err3 := strconv.ParseUint(string(word()), 10, 8)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return Socket{}, fmt.Errorf("%w: %w", errLine, err)
-	}
-	return Socket{inode, uint8(locks), kernel != 0, string(line)}, nil
+	return Socket{Inode: n[0], Port: uint16(n[1]), IPv6: n[2] == familyIPv6,
+		UserLocks: uint8(n[3]), Kernel: n[4] != 0, Callback: string(line)}, nil
 }
+
+const familyIPv6 = 10 // AF_INET6 (linux/socket.h)

@@ -3,7 +3,7 @@
 // Writes one line of text for every UDP socket, or every listening TCP
 // socket, of the network namespace in which the iterator was opened:
 //
-//   inode userlocks made-by-kernel receive-callback
+//   inode port family userlocks made-by-kernel receive-callback
 //
 // The callback is printed by the kernel as its symbol (%ps).
 //
@@ -28,6 +28,8 @@ struct inode {
 };
 
 struct sock_common {
+	unsigned short skc_family;
+	unsigned short skc_num;
 	volatile unsigned char skc_state;
 };
 
@@ -116,15 +118,20 @@ INLINE u64 inode_of(struct sock *sk)
 
 INLINE void print(void *seq, struct sock *sk, u64 callback)
 {
-	char fmt[] = "%llu %llu %llu %ps\n";
-	u64 args[4] = {};
+	char fmt[] = "%llu %llu %llu %llu %llu %ps\n";
+	unsigned short port = 0, family = 0;
+	u64 args[6] = {};
 
 	args[0] = inode_of(sk);
 	if (!args[0])
 		return;
-	BITS(args[1], sk, sk_userlocks);
-	BITS(args[2], sk, sk_kern_sock);
-	args[3] = callback;
+	probe_read_kernel(&port, sizeof(port), &sk->__sk_common.skc_num);
+	probe_read_kernel(&family, sizeof(family), &sk->__sk_common.skc_family);
+	args[1] = port;
+	args[2] = family;
+	BITS(args[3], sk, sk_userlocks);
+	BITS(args[4], sk, sk_kern_sock);
+	args[5] = callback;
 	seq_printf(seq, fmt, sizeof(fmt), args, sizeof(args));
 }
 
