@@ -16,6 +16,10 @@ func (r *Reader) stream(context.Context, Options, func(*exposure.Socket) error) 
 	return nil, ErrUnsupported
 }
 
+func (r *Reader) crossCheck(context.Context) ([]Disagreement, []exposure.Gap, error) {
+	return nil, nil, ErrUnsupported
+}
+
 func addresses(context.Context) ([]Address, error) { return nil, ErrUnsupported }
 
 func selfNetNS() (exposure.NetNS, error) { return exposure.NetNS{}, ErrUnsupported }

@@ -38,8 +38,8 @@ type candidate struct {
 	inode           uint64
 	ifindex         uint32
 	holders         []owner.Holder
-	subflow         bool   // a TCP socket that belongs to an MPTCP one
-	hasFilter       bool   // the filter's text is final
+	subflow         bool // a TCP socket that belongs to an MPTCP one
+	hasFilter       bool // the filter's text is final
 	drop            bool
 }
 
