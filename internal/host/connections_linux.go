@@ -55,7 +55,7 @@ func (v *survey) stream(p place, ns *space, yield func(*exposure.Socket) error) 
 	}
 	read := make(chan error, 1)
 	go func() {
-		err := inside(p, f.read)
+		err := v.within(p, ns, f.read)
 		close(f.full)
 		read <- err
 	}()
@@ -95,11 +95,11 @@ func (f *feed) drain(yield func(*exposure.Socket) error) error {
 
 // read dumps the connections of one namespace; the thread is inside it.
 func (f *feed) read() error {
-	conn := f.v.dial()
+	conn := f.v.dial(f.ns)
 	if conn != nil {
 		defer conn.Close()
 	}
-	names, err := procfs.Dir{Root: f.v.threadDir()}.Protocols()
+	names, err := procfs.Dir{Root: f.ns.dir}.Protocols()
 	if err != nil {
 		names = nil
 	}
@@ -206,7 +206,7 @@ func (f *feed) twin(s source, r sockdiag.Request) error {
 	if s.twin == "" {
 		return nil // the first pass said so
 	}
-	_, err := procfs.Dir{Root: f.v.threadDir()}.Inet(s.twin, func(e *procfs.Entry) error {
+	_, err := procfs.Dir{Root: f.ns.dir}.Inet(s.twin, func(e *procfs.Entry) error {
 		if r.States&(1<<e.State) == 0 {
 			return nil
 		}

@@ -53,7 +53,7 @@ type crosscheck struct {
 }
 
 func (x *crosscheck) open() error {
-	x.conn = x.v.dial()
+	x.conn = x.v.dial(&space{})
 	if x.conn == nil {
 		x.v.gap("cross-check without sock_diag: netlink is refused to this process")
 	}

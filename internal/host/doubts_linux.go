@@ -94,7 +94,7 @@ func (v *survey) clients() {
 		return
 	}
 	for i, ns := range v.spaces {
-		if ns == nil {
+		if ns == nil || ns.outside {
 			continue
 		}
 		if doubtful := v.doubtful(v.places[i], ns); len(doubtful) > 0 {

@@ -39,7 +39,7 @@ func (v *survey) claims(without []*candidate) []kernelPort {
 	var out []kernelPort
 	byNSID := map[uint64]map[int32]uint64{}
 	for i, ns := range v.spaces {
-		if ns == nil {
+		if ns == nil || ns.outside {
 			continue
 		}
 		// A namespace that ended since the first pass claims nothing.
@@ -157,7 +157,7 @@ func (v *survey) nfsClaims() []kernelPort {
 // bySymbol asks the sockets that are still unexplained what they are.
 func (v *survey) bySymbol(without []*candidate) {
 	for i, ns := range v.spaces {
-		if ns == nil {
+		if ns == nil || ns.outside {
 			continue
 		}
 		v.symbolsIn(v.places[i], ns, exposure.UDP, sockiter.Datagrams, without)

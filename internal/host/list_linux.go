@@ -11,8 +11,8 @@ import (
 )
 
 // dial opens sock_diag in the thread's namespace; nil where it is refused.
-func (v *survey) dial() *sockdiag.Conn {
-	if v.r.noDiag {
+func (v *survey) dial(ns *space) *sockdiag.Conn {
+	if v.r.noDiag || ns.outside {
 		return nil
 	}
 	conn, err := sockdiag.Dial()
@@ -27,11 +27,11 @@ var errRefused error = &sockdiag.OpError{Op: "open", Kind: sockdiag.ErrRefused}
 
 // list gathers a namespace's listening sockets; the calling thread is in it.
 func (v *survey) list(ns *space) error {
-	conn := v.dial()
+	conn := v.dial(ns)
 	if conn != nil {
 		defer conn.Close()
 	}
-	names, err := procfs.Dir{Root: v.threadDir()}.Protocols()
+	names, err := procfs.Dir{Root: ns.dir}.Protocols()
 	if err != nil {
 		names = nil
 	}
@@ -119,7 +119,7 @@ func (v *survey) listTwin(ns *space, s source, states uint32, refusal error) err
 	if s.twin == "" {
 		return refusal
 	}
-	skipped, err := procfs.Dir{Root: v.threadDir()}.Inet(s.twin, func(e *procfs.Entry) error {
+	skipped, err := procfs.Dir{Root: ns.dir}.Inet(s.twin, func(e *procfs.Entry) error {
 		if states&(1<<e.State) != 0 {
 			v.addTwin(ns, s.request, e)
 		}
@@ -155,7 +155,7 @@ func (c *candidate) fromTwin(ns *space, r sockdiag.Request, e *procfs.Entry) {
 }
 
 func (v *survey) listSCTP(ns *space) error {
-	_, err := procfs.Dir{Root: v.threadDir()}.SCTPEndpoints(func(e *procfs.SCTPEntry) error {
+	_, err := procfs.Dir{Root: ns.dir}.SCTPEndpoints(func(e *procfs.SCTPEntry) error {
 		if sockdiag.State(e.State) != sockdiag.StateListen {
 			return nil
 		}
@@ -204,7 +204,7 @@ func (v *survey) addPacket(ns *space, p *sockdiag.PacketSocket) {
 }
 
 func (v *survey) packetTwin(ns *space) error {
-	_, err := procfs.Dir{Root: v.threadDir()}.Packet(func(e *procfs.PacketEntry) error {
+	_, err := procfs.Dir{Root: ns.dir}.Packet(func(e *procfs.PacketEntry) error {
 		v.addPacket(ns, &sockdiag.PacketSocket{Type: e.Type, EtherType: e.EtherType,
 			Interface: e.Interface, UID: e.UID, Inode: e.Inode})
 		return nil
@@ -222,7 +222,7 @@ func (v *survey) listPing(ns *space) {
 		number uint16
 		family sockdiag.Family
 	}{{"icmp", 1, sockdiag.INET}, {"icmp6", 58, sockdiag.INET6}} {
-		_, err := procfs.Dir{Root: v.threadDir()}.Inet(t.table, func(e *procfs.Entry) error {
+		_, err := procfs.Dir{Root: ns.dir}.Inet(t.table, func(e *procfs.Entry) error {
 			e.Local = netip.AddrPortFrom(e.Local.Addr(), t.number)
 			v.addTwin(ns, sockdiag.Request{Protocol: sockdiag.Raw, Family: t.family}, e)
 			return nil

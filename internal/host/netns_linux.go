@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,15 +19,24 @@ import (
 
 // place is a network namespace and the files through which it can be entered.
 type place struct {
-	inode uint64
+	inode uint64 // 0 when only a process's net/ tells of it
 	name  string
 	paths []string
+	// dir is the directory of a process or thread that lives there: its net/
+	// can be read without entering, and without privilege.
+	dir string
+	// device is the inode of the namespace's net/dev in /proc. It is the same
+	// for all processes of one namespace, and readable where ns/net is not.
+	device uint64
 }
 
 // census is every network namespace that could be found.
 type census struct {
 	places []place // the caller's own first, then by name and inode
-	denied int     // processes whose namespace may not be read
+	// denied are the processes whose ns/net may not be read.
+	denied []string
+	// unseen counts those of them whose namespace could not be told at all.
+	unseen int
 }
 
 // selfFile is the calling thread's namespace; /proc/self would be the main
@@ -59,8 +69,43 @@ func (r *Reader) takeCensus(ctx context.Context, self uint64) (census, error) {
 			c.process(filepath.Join(r.proc(), name), found)
 		}
 	}
-	c.places = ordered(found, self)
+	hidden := c.identify(r.proc(), found)
+	c.places = append(ordered(found, self), hidden...)
 	return c, nil
+}
+
+// identify finds the namespaces of the processes that may not be asked, by
+// their net/dev. Those that no readable process shares are places of their
+// own, without an nsfs inode.
+func (c *census) identify(proc string, found map[uint64]*place) []place {
+	if len(c.denied) == 0 {
+		return nil
+	}
+	known := map[uint64]*place{}
+	for _, p := range found {
+		if p.dir != "" {
+			p.device, _ = netnsInode(p.dir + "/net/dev")
+			known[p.device] = p
+		}
+	}
+	var order []uint64
+	for _, dir := range c.denied {
+		device, err := netnsInode(dir + "/net/dev")
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue // it ended
+		case err != nil:
+			c.unseen++
+		case known[device] == nil:
+			known[device] = &place{dir: dir, device: device}
+			order = append(order, device)
+		}
+	}
+	var out []place
+	for _, device := range order {
+		out = append(out, *known[device])
+	}
+	return out
 }
 
 // named finds bind-mounted namespaces: /run/netns of `ip netns`, and those of
@@ -95,7 +140,7 @@ func (c *census) process(dir string, found map[uint64]*place) {
 	path := dir + "/ns/net"
 	link, err := os.Readlink(path)
 	if errors.Is(err, os.ErrPermission) {
-		c.denied++
+		c.denied = append(c.denied, dir)
 		return
 	}
 	if err != nil {
@@ -112,8 +157,12 @@ func note(found map[uint64]*place, link, path string) {
 	if !ok {
 		return
 	}
-	if p := at(found, inode); len(p.paths) < enough {
+	p := at(found, inode)
+	if len(p.paths) < enough {
 		p.paths = append(p.paths, path)
+	}
+	if dir, ok := strings.CutSuffix(path, "/ns/net"); ok && p.dir == "" {
+		p.dir = dir
 	}
 }
 
@@ -173,12 +222,17 @@ func ordered(found map[uint64]*place, self uint64) []place {
 		if c := strings.Compare(a.name, b.name); c != 0 {
 			return c
 		}
-		return int(int64(a.inode) - int64(b.inode))
+		return cmp.Compare(a.inode, b.inode)
 	})
 	return out
 }
 
+// netns names the namespace. One that has no nsfs inode to show is named by
+// its inode in /proc, marked as such.
 func (p place) netns() exposure.NetNS {
+	if p.inode == 0 {
+		return exposure.NetNS{ID: "proc:" + strconv.FormatUint(p.device, 10)}
+	}
 	return exposure.NetNS{ID: strconv.FormatUint(p.inode, 10), Name: p.name}
 }
 
@@ -230,6 +284,9 @@ func (p place) enter() error {
 		return nil
 	}
 	err := errVanished
+	if p.inode == 0 {
+		return unix.EACCES
+	}
 	for _, path := range p.paths {
 		var fd int
 		if fd, err = p.open(path); err != nil {

@@ -13,11 +13,12 @@ import (
 type space struct {
 	exposure.NetNS
 	inode uint64
-	self  bool
+	// dir is the directory above its net/; outside: it could not be entered,
+	// and only dir tells of it.
+	dir     string
+	outside bool
 	// links names the interfaces by index; read when a socket first needs it.
 	links map[uint32]string
-	// twin: what was read from /proc, which knows no device and no V6ONLY.
-	twin bool
 }
 
 // device names an interface index of this namespace.

@@ -111,8 +111,8 @@ func (r *Reader) survey(ctx context.Context, o Options) (*survey, error) {
 			v.self = p.netns()
 		}
 	}
-	if c.denied > 0 && (o.NetNS == "" || o.NetNS == AllNetNS) {
-		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.denied)
+	if c.unseen > 0 && (o.NetNS == "" || o.NetNS == AllNetNS) {
+		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.unseen)
 	}
 	return v, nil
 }
@@ -172,9 +172,9 @@ func (v *survey) run(yield func(*exposure.Socket) error) error {
 func (v *survey) visitAll() {
 	v.spaces = make([]*space, len(v.places))
 	for i, p := range v.places {
-		ns := &space{NetNS: p.netns(), inode: p.inode, self: p.netns() == v.self}
+		ns := &space{NetNS: p.netns(), inode: p.inode, dir: v.threadDir()}
 		before := len(v.sockets)
-		err := inside(p, func() error { return v.list(ns) })
+		err := v.within(p, ns, func() error { return v.list(ns) })
 		if v.ctx.Err() != nil {
 			return
 		}
@@ -185,6 +185,21 @@ func (v *survey) visitAll() {
 		}
 		v.spaces[i] = ns
 	}
+}
+
+// within runs fn inside a namespace. One that may not be entered is read from
+// outside, through the net/ of a process that lives there.
+func (v *survey) within(p place, ns *space, fn func() error) error {
+	if ns.outside {
+		return fn()
+	}
+	err := inside(p, fn)
+	if !errors.Is(err, fs.ErrPermission) || p.dir == "" {
+		return err
+	}
+	ns.outside, ns.dir, ns.links = true, p.dir, map[uint32]string{}
+	v.gap("network namespace %s read from %s/net, which tells neither bound devices nor IPv6-only sockets nor bound ones: entering it needs CAP_SYS_ADMIN (run as root)", cmpName(ns), p.dir)
+	return fn()
 }
 
 // lost notes a namespace that could not be read.
