@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/host/owner/bpfload"
 )
 
 // recordSize is sizeof(struct record) of bpf/taskfile.c.
@@ -59,7 +61,7 @@ func load(listening bool) (*ebpf.Program, error) {
 	if listening {
 		name = taskfileProgListeningSockets
 	}
-	prog, err := ebpf.NewProgram(spec.Programs[name])
+	prog, err := bpfload.Load(spec, name)
 	if err != nil {
 		return nil, &LoadError{"load", err}
 	}
