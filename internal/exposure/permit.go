@@ -31,6 +31,8 @@ type Permit struct {
 	// ByDefault: decided by a default policy or by the absence of rules; no
 	// rule named this port.
 	ByDefault bool
+	// NamesPort: a deciding rule, or one that led to it, names the port.
+	NamesPort bool
 }
 
 // PermitRule is a rule on the way in that accepts new packets to named
