@@ -2,7 +2,6 @@ package holders
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/portreeve/portreeve/internal/host/owner/bpfload"
 )
-
-// recordSize is sizeof(struct record) of bpf/taskfile.c.
-const recordSize = 16
 
 // readSize is the kernel's own buffer for a BPF iterator (8 pages of 4 KiB,
 // kernel/bpf/bpf_iter.c); larger reads give no more at once.
@@ -91,21 +87,4 @@ func readRecords(ctx context.Context, r io.Reader) ([]Record, error) {
 			return nil, fmt.Errorf("BPF task_file iterator: more than %d descriptors of sockets", MaxRecords)
 		}
 	}
-}
-
-// decode appends the whole records of buf[:n] and moves what is left to the
-// start of buf. Process 0 is a task that has lost its number while it ended.
-func decode(records []Record, buf []byte, n int) ([]Record, int) {
-	whole := n - n%recordSize
-	for b := buf[:whole]; len(b) >= recordSize; b = b[recordSize:] {
-		rec := Record{
-			Inode: binary.NativeEndian.Uint64(b),
-			PID:   int32(binary.NativeEndian.Uint32(b[8:])),
-			FD:    int32(binary.NativeEndian.Uint32(b[12:])),
-		}
-		if rec.PID > 0 {
-			records = append(records, rec)
-		}
-	}
-	return records, copy(buf, buf[whole:n])
 }
