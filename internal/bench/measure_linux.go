@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,10 +88,18 @@ func update(path string, measured []block) error {
 func machine(ctx context.Context) string {
 	var uts unix.Utsname
 	_ = unix.Uname(&uts)
-	return fmt.Sprintf("Measured %s on %s, %d cores, %s of memory, %s, Linux %s, %s; %s.",
+	return fmt.Sprintf("Measured %s on %s, %d cores, %s, %s, Linux %s, %s; %s.",
 		time.Now().UTC().Format("2006-01-02"), field("/proc/cpuinfo", "model name"), runtime.NumCPU(),
-		field("/proc/meminfo", "MemTotal"), field("/etc/os-release", "PRETTY_NAME"),
+		ram(), field("/etc/os-release", "PRETTY_NAME"),
 		unix.ByteSliceToString(uts.Release[:]), runtime.Version(), versions(ctx))
+}
+
+func ram() string {
+	kib, err := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
+	if err != nil {
+		return "unknown memory"
+	}
+	return fmt.Sprintf("%.3g GiB of memory", float64(kib)/(1<<20))
 }
 
 // field is the first value of a key in a file of "key: value" or "key=value"
