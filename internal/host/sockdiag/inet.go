@@ -107,6 +107,7 @@ type Socket struct {
 	V6Only    bool
 	Shutdown  uint8 // 1 receive, 2 send
 	Protocol  uint8 // INET_DIAG_PROTOCOL, 0 when not sent
+	HasMark   bool  // INET_DIAG_MARK was sent (to CAP_NET_ADMIN; not time-wait)
 	Mark      uint32
 	CgroupID  uint64
 	ULP       []byte // upper layer protocol's name ("mptcp", "tls"), nil for none
@@ -186,7 +187,7 @@ func (s *Socket) attribute(kind uint16, v []byte) {
 	case kind == attrV6Only && len(v) >= 1:
 		s.HasV6Only, s.V6Only = true, v[0] != 0
 	case kind == attrMark && len(v) >= 4:
-		s.Mark = native.Uint32(v)
+		s.HasMark, s.Mark = true, native.Uint32(v)
 	case kind == attrCgroup && len(v) >= 8:
 		s.CgroupID = native.Uint64(v)
 	}

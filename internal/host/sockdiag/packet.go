@@ -16,9 +16,10 @@ type PacketSocket struct {
 	HasMem bool
 	Mem    MemInfo
 
-	// HasFilter: the kernel told about the filter (it does to CAP_NET_ADMIN).
-	// Filter is then the classic BPF program, 8 bytes an instruction; empty
-	// means none, or eBPF, which the kernel does not show.
+	// HasFilter: the kernel sent the attribute. Filter is then the classic BPF
+	// program, 8 bytes an instruction; empty to readers without CAP_NET_ADMIN.
+	// Without the attribute there is no filter, or an eBPF one, which the
+	// kernel does not show.
 	HasFilter bool
 	Filter    []byte
 	Malformed bool
