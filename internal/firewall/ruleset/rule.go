@@ -1,0 +1,203 @@
+package ruleset
+
+// Hook is a place in the kernel's packet path.
+type Hook uint8
+
+// Hooks, in the order in which an incoming packet meets them.
+const (
+	NoHook Hook = iota
+	Ingress
+	Prerouting
+	Input
+	Forward
+	Output
+	Postrouting
+)
+
+// Kind is what a base chain is for.
+type Kind uint8
+
+// Kinds of base chains. NAT chains run at the priority of NAT whatever their
+// own, which only orders them among each other (nf_nat_core.c).
+const (
+	FilterChain Kind = iota
+	NATChain
+	RouteChain
+)
+
+// Verdict is what a rule decides.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Continue Verdict = iota
+	Accept
+	Drop
+	Return
+	Jump
+	Goto
+)
+
+// Families says which packets a chain sees.
+type Families uint8
+
+// Families of packets.
+const (
+	IPv4 Families = 1 << iota
+	IPv6
+)
+
+// RuleSet is everything that filters in one network namespace.
+type RuleSet struct {
+	Chains []*Chain
+	// Missing says what could not be read, by the packets it concerns.
+	Missing []Missing
+
+	base map[Hook][]*Chain
+	cuts *portCuts
+}
+
+// Missing is a part of the rule set that could not be read.
+type Missing struct {
+	Families Families
+	Why      string
+}
+
+// Chain is a list of rules; a base chain has a Hook.
+type Chain struct {
+	Families Families
+	Title    string // how people name it: "inet filter input"
+	Name     string
+	Hook     Hook
+	Kind     Kind
+	Priority int
+	Policy   Verdict // Accept or Drop, of a base chain
+	// Devices limits an ingress chain to these interfaces; DevicesUnknown is
+	// set where the source does not say which.
+	Devices        []string
+	DevicesUnknown bool
+	// Legacy is set for x_tables chains.
+	Legacy bool
+	Rules  []*Rule
+
+	mayAct bool // some rule or policy below can drop or change a packet
+}
+
+// Rule is a list of steps taken in order.
+type Rule struct {
+	Text    string // as its own tool would write it
+	Comment string
+	Handle  int // nftables; 0 without one
+	Line    int // in the file it was read from; 0 without one
+	Steps   []Step
+
+	guard guard
+}
+
+// Step is one thing that a rule does: Match, Decide, Choose, Translate,
+// Assign, Untrack or Elsewhere.
+type Step interface{ step() }
+
+// Match ends the rule for packets that do not meet the expression.
+type Match struct{ Expr }
+
+// Decide gives a verdict. Target is the chain of Jump and Goto. Note is said
+// with the verdict ("answered by a SYN proxy").
+type Decide struct {
+	Verdict Verdict
+	Target  *Chain
+	Final   bool // no later base chain sees the packet
+	Note    string
+}
+
+// Choose gives the verdict of the first row that fits (a verdict map);
+// without one the rule ends.
+type Choose struct {
+	Fields []Field
+	Rows   []Choice
+}
+
+// Choice is one row of a verdict map: a set for each field.
+type Choice struct {
+	Sets []Set
+	Decide
+}
+
+// TranslateKind is how a destination is rewritten.
+type TranslateKind uint8
+
+// Kinds of destination rewrites. Divert hands the packet to a local socket
+// without changing it (TPROXY).
+const (
+	DNAT TranslateKind = iota
+	Redirect
+	Divert
+	Netmap
+	// SourceNAT ends the chain and leaves the destination alone.
+	SourceNAT
+)
+
+// Translate rewrites the destination and accepts, in this base chain.
+type Translate struct {
+	Kind     TranslateKind
+	Families Families // packets it applies to; others end the rule
+	To       []Target // one of these; several are the kernel's choice
+	// Fields and Rows choose the target by a map; without a fitting row the
+	// rule ends.
+	Fields []Field
+	Rows   []TargetRow
+	// Continues: the rule goes on after it (nftables tproxy).
+	Continues bool
+	// Unknown says why the target is not understood.
+	Unknown string
+}
+
+// Target is where a rewrite leads. An empty set leaves that part as it is.
+type Target struct {
+	Addrs Set
+	Ports Set
+	// Prefix is the length of the part that Addrs replaces (Netmap), counted
+	// in the 128-bit form of addresses.
+	Prefix int
+	// FirstPort, when set, is the port that Ports starts at in the original
+	// packet (a shifted port map: --to 1.2.3.4:80-90/8080).
+	FirstPort uint16
+}
+
+// TargetRow is one row of a map from fields to a target.
+type TargetRow struct {
+	Sets []Set
+	Target
+}
+
+// Assign sets a field: new = (old & Keep) ^ (From & Mask) ^ Xor, or one of
+// Values, or a value that is not known (Unknown says why, else it is Open: the
+// sender's choice or chance).
+type Assign struct {
+	Field           Field
+	From            Field
+	Keep, Mask, Xor Value
+	Values          Set
+	Open            bool
+	Unknown         string
+}
+
+// Untrack takes the packet out of connection tracking. It works before
+// tracking only.
+type Untrack struct{}
+
+// Elsewhere hands the packet to something that decides and is not understood
+// (a userspace queue, an unknown target). Why says what.
+type Elsewhere struct {
+	Why string
+	// MayContinue: the packet may also go on with the rule.
+	MayContinue bool
+}
+
+func (Match) step()     {}
+func (Decide) step()    {}
+func (Choose) step()    {}
+func (Translate) step() {}
+func (Assign) step()    {}
+func (Untrack) step()   {}
+func (Elsewhere) step() {}
