@@ -148,8 +148,12 @@ func TestRulesFindAndSpare(t *testing.T) {
 		},
 		{
 			name:  "Linux file without a stub",
-			files: map[string]string{"internal/host/x_linux.go": "package host\n"},
+			files: map[string]string{"internal/host/x_linux.go": "package host\n", "internal/host/x.go": "package host\nvar X int\n"},
 			where: "internal/host/x_linux.go", says: "no stub for other systems",
+		},
+		{
+			name:  "package that is empty on other systems",
+			files: map[string]string{"internal/scan/raw/doc.go": "// Package raw is a guide.\npackage raw\n", "internal/scan/raw/x_linux.go": "package raw\nvar X int\n"},
 		},
 		{
 			name:  "test helper in the product",

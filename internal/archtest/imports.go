@@ -124,19 +124,25 @@ func isKernelImport(p string) bool {
 	return false
 }
 
-// stubs wants each library package with a Linux file to have one for other
-// systems beside it.
+// stubs wants each library package with a Linux file and portable code to have
+// a file for other systems beside it. A package that is empty elsewhere needs
+// none: only Linux files can use it.
 func stubs(t *tree) []Violation {
 	var out []Violation
 	for _, files := range t.packages() {
 		linux := slices.IndexFunc(files, func(f *file) bool { return !f.test && !f.generated && isLinuxFile(f.path) })
-		if linux < 0 || isTestHelper(files[0].dir) || slices.ContainsFunc(files, isStub) {
+		if linux < 0 || isTestHelper(files[0].dir) || !slices.ContainsFunc(files, isPortable) || slices.ContainsFunc(files, isStub) {
 			continue
 		}
 		out = append(out, Violation{files[linux].path, "has no stub for other systems beside it",
 			"a package with a Linux file has a //go:build !linux file that returns one named error"})
 	}
 	return out
+}
+
+// isPortable reports a source file with code for every system.
+func isPortable(f *file) bool {
+	return !f.test && !isLinuxFile(f.path) && len(f.ast.Decls) > 0
 }
 
 func isStub(f *file) bool {
