@@ -3,6 +3,7 @@ package procfs
 import (
 	"encoding/binary"
 	"io"
+	"math/bits"
 	"net/netip"
 )
 
@@ -14,7 +15,7 @@ type Entry struct {
 	RxQueue       uint32
 	UID           uint32
 	Inode         uint64
-	Drops         uint64 // datagram tables only
+	Drops         uint64 // datagram tables; means nothing in tcp's
 }
 
 // ParseInet reads a table of internet sockets and calls fn for each entry.
@@ -22,25 +23,26 @@ type Entry struct {
 // reading and is returned.
 func ParseInet(r io.Reader, order binary.ByteOrder, fn func(*Entry) error) (Skipped, error) {
 	var e Entry
+	little := order.Uint16([]byte{1, 0}) == 1
 	return eachLine(r, true, func(line []byte) error {
-		if err := e.parse(line, order); err != nil {
+		if err := e.parse(line, little); err != nil {
 			return err
 		}
 		return fn(&e)
 	})
 }
 
-func (e *Entry) parse(line []byte, order binary.ByteOrder) error {
+func (e *Entry) parse(line []byte, little bool) error {
 	f := fields{line}
 	*e = Entry{}
 	var ok bool
 	if slot := f.next(); len(slot) < 2 || slot[len(slot)-1] != ':' {
 		return badLine("no slot number")
 	}
-	if e.Local, ok = addrPort(f.next(), order); !ok {
+	if e.Local, ok = addrPort(f.next(), little); !ok {
 		return badLine("no local address")
 	}
-	if e.Remote, ok = addrPort(f.next(), order); !ok || e.Remote.Addr().BitLen() != e.Local.Addr().BitLen() {
+	if e.Remote, ok = addrPort(f.next(), little); !ok || e.Remote.Addr().BitLen() != e.Local.Addr().BitLen() {
 		return badLine("no remote address")
 	}
 	state, ok := hex(f.next())
@@ -68,7 +70,7 @@ func (e *Entry) parse(line []byte, order binary.ByteOrder) error {
 
 // addrPort reads ADDRESS:PORT: 8 or 32 digits, 32-bit words in the printing
 // machine's order, and a port of 4 digits.
-func addrPort(b []byte, order binary.ByteOrder) (netip.AddrPort, bool) {
+func addrPort(b []byte, little bool) (netip.AddrPort, bool) {
 	var raw [16]byte
 	n := len(b) - 5
 	if (n != 8 && n != 32) || b[n] != ':' {
@@ -79,7 +81,11 @@ func addrPort(b []byte, order binary.ByteOrder) (netip.AddrPort, bool) {
 		if !ok {
 			return netip.AddrPort{}, false
 		}
-		order.PutUint32(raw[i/2:], uint32(word))
+		v := uint32(word)
+		if little {
+			v = bits.ReverseBytes32(v)
+		}
+		binary.BigEndian.PutUint32(raw[i/2:], v)
 	}
 	port, ok := hex(b[n+1:])
 	if !ok {

@@ -24,6 +24,16 @@ func (s *Skipped) note(line int, err error) {
 	s.Count++
 }
 
+// bad notes a line that did not parse; false for any other error.
+func (s *Skipped) bad(line int, err error) bool {
+	var bad badLine
+	if !errors.As(err, &bad) {
+		return false
+	}
+	s.note(line, bad)
+	return true
+}
+
 func (s Skipped) String() string {
 	if s.Count == 0 {
 		return ""
@@ -44,10 +54,7 @@ func eachLine(r io.Reader, heading bool, parse func(line []byte) error) (Skipped
 	for number := 1; ; number++ {
 		line, err := readLine(in)
 		if len(line) > 0 && !(heading && number == 1) {
-			var bad badLine
-			if parseErr := parse(line); errors.As(parseErr, &bad) {
-				skipped.note(number, bad)
-			} else if parseErr != nil {
+			if parseErr := parse(line); parseErr != nil && !skipped.bad(number, parseErr) {
 				return skipped, parseErr
 			}
 		}
