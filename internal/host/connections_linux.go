@@ -103,7 +103,7 @@ func (f *feed) read() error {
 	if err != nil {
 		names = nil
 	}
-	for _, s := range sources() {
+	for _, s := range append(mptcpSources(), plainSources()...) {
 		states := s.restStates()
 		if states == 0 || !s.has(names) {
 			continue

@@ -35,15 +35,21 @@ func (v *survey) list(ns *space) error {
 	if err != nil {
 		names = nil
 	}
-	for _, s := range sources() {
+	for _, s := range plainSources() {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
 		raw := s.request.Protocol == sockdiag.Raw
-		if !s.has(names) || raw && !v.o.All && !v.o.Packet {
-			continue
+		if s.has(names) && (!raw || v.o.All || v.o.Packet) {
+			v.listSource(ns, conn, s)
 		}
-		v.listSource(ns, conn, s)
+	}
+	// The kernel searches all of its MPTCP tokens for this, which takes longer
+	// than everything else; every MPTCP socket shows itself in TCP's list.
+	for _, s := range mptcpSources() {
+		if ns.mptcp && s.has(names) {
+			v.listSource(ns, conn, s)
+		}
 	}
 	if v.o.All || v.o.Packet {
 		v.listPacket(ns, conn)
@@ -58,6 +64,7 @@ func (v *survey) list(ns *space) error {
 func (v *survey) listSource(ns *space, conn *sockdiag.Conn, s source) {
 	request := s.request
 	request.States = s.listStates(v.o.All)
+	request.Info = request.Protocol == sockdiag.TCP // with it comes the upper layer protocol
 	err := v.repeat(func() error {
 		if conn == nil {
 			return errRefused
@@ -104,6 +111,7 @@ func (v *survey) add(ns *space, proto sockdiag.Protocol, d *sockdiag.Socket) {
 	}
 	c := new(candidate)
 	c.fromDiag(ns, proto, d)
+	ns.mptcp = ns.mptcp || c.subflow || !d.HasMark
 	v.sockets = append(v.sockets, c)
 }
 

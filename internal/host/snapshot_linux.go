@@ -59,6 +59,7 @@ type survey struct {
 	r       *Reader
 	o       Options
 	self    exposure.NetNS
+	pending <-chan found
 	places  []place
 	spaces  []*space // of places that were entered; nil for the others
 	owners  *owners
@@ -88,19 +89,17 @@ func (v *survey) gap(format string, args ...any) {
 	}
 }
 
-// survey finds the namespaces to read.
+// survey begins to look for the sockets' holders and finds the namespaces to
+// read.
 func (r *Reader) survey(ctx context.Context, o Options) (*survey, error) {
 	v := &survey{ctx: ctx, r: r, o: o, ports: map[portKey]bool{}, iterators: map[sockiter.Kind]loadedIterator{}}
 	self, err := netnsInode("/proc/" + selfFile)
 	if err != nil {
 		return nil, fmt.Errorf("find the own network namespace (is /proc mounted?): %w", err)
 	}
-	c := census{}
-	if o.NetNS == SelfNetNS {
-		found := map[uint64]*place{self: {inode: self, paths: []string{ownPath()}}}
-		r.named(found)
-		c.places = ordered(found, self)[:1]
-	} else if c, err = r.takeCensus(ctx, self); err != nil {
+	v.pending = v.find()
+	c, err := r.census(ctx, o.NetNS, self)
+	if err != nil {
 		return nil, err
 	}
 	if v.places, err = c.choose(o.NetNS, self); err != nil {
@@ -115,6 +114,16 @@ func (r *Reader) survey(ctx context.Context, o Options) (*survey, error) {
 		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.unseen)
 	}
 	return v, nil
+}
+
+// census finds all namespaces, or just the caller's own.
+func (r *Reader) census(ctx context.Context, want string, self uint64) (census, error) {
+	if want != SelfNetNS {
+		return r.takeCensus(ctx, self)
+	}
+	found := map[uint64]*place{self: {inode: self, paths: []string{ownPath()}}}
+	r.named(found)
+	return census{places: ordered(found, self)[:1]}, nil
 }
 
 // ownPath is the calling thread's namespace by a path that other threads can
@@ -145,9 +154,8 @@ func (v *survey) run(yield func(*exposure.Socket) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer v.closeIterators()
-	pending := v.find()
 	v.visitAll()
-	holders := <-pending
+	holders := <-v.pending
 	if holders.err != nil {
 		return fmt.Errorf("find the sockets' holders: %w", holders.err)
 	}
@@ -219,16 +227,23 @@ func (v *survey) lost(p place, err error) {
 }
 
 // resolve finds what each gathered socket is: its holders, whether it is part
-// of another, a client's, or the kernel's.
+// of another, a client's, or the kernel's. Programs are looked up meanwhile.
 func (v *survey) resolve() {
 	v.assign(v.sockets)
 	mergeSubflows(v.sockets)
 	v.sockets = kept(v.sockets)
+	held := slices.DeleteFunc(slices.Clone(v.sockets), func(c *candidate) bool { return len(c.holders) == 0 })
+	learnt := make(chan struct{})
+	go func() {
+		v.owners.learn(v.ctx, held)
+		close(learnt)
+	}()
 	v.clients()
 	v.sockets = kept(v.sockets)
-	v.again()
 	v.kernelUsers()
+	v.again()
 	v.filters()
+	<-learnt
 	v.owners.learn(v.ctx, v.sockets)
 }
 

@@ -20,34 +20,35 @@ type source struct {
 	stream bool
 }
 
-// sources is every source, listeners' order: MPTCP before TCP, whose subflows
-// it explains.
-func sources() []source {
-	var out []source
-	add := func(p sockdiag.Protocol, twin string, autoload, stream bool, names ...string) {
-		for _, family := range []sockdiag.Family{sockdiag.INET, sockdiag.INET6} {
-			s := source{request: sockdiag.Request{Family: family, Protocol: p}, twin: twin,
-				kernelNames: names, autoload: autoload, stream: stream}
-			if family == sockdiag.INET6 {
-				s.kernelNames = nil
-				for _, name := range names {
-					s.kernelNames = append(s.kernelNames, name+"v6")
-				}
-				if twin != "" {
-					s.twin += "6"
-				}
-			}
-			out = append(out, s)
-		}
+// plainSources are all sources but MPTCP's.
+func plainSources() []source {
+	return slices.Concat(
+		families(sockdiag.TCP, source{twin: "tcp", stream: true}, "TCP"),
+		families(sockdiag.UDP, source{twin: "udp", stream: true}, "UDP"),
+		families(sockdiag.UDPLite, source{twin: "udplite", stream: true}, "UDP-Lite", "UDPLITE"),
+		families(sockdiag.SCTP, source{autoload: true, stream: true}, "SCTP"),
+		families(sockdiag.DCCP, source{autoload: true, stream: true}, "DCCP"),
+		families(sockdiag.Raw, source{twin: "raw"}, "RAW"),
+	)
+}
+
+func mptcpSources() []source {
+	return families(sockdiag.MPTCP, source{stream: true}, "MPTCP")
+}
+
+// families makes the IPv4 and the IPv6 source of a protocol.
+func families(p sockdiag.Protocol, s source, names ...string) []source {
+	four, six := s, s
+	four.request = sockdiag.Request{Family: sockdiag.INET, Protocol: p}
+	six.request = sockdiag.Request{Family: sockdiag.INET6, Protocol: p}
+	four.kernelNames = names
+	for _, name := range names {
+		six.kernelNames = append(six.kernelNames, name+"v6")
 	}
-	add(sockdiag.MPTCP, "", false, true, "MPTCP")
-	add(sockdiag.TCP, "tcp", false, true, "TCP")
-	add(sockdiag.UDP, "udp", false, true, "UDP")
-	add(sockdiag.UDPLite, "udplite", false, true, "UDP-Lite", "UDPLITE")
-	add(sockdiag.SCTP, "", true, true, "SCTP")
-	add(sockdiag.DCCP, "", true, true, "DCCP")
-	add(sockdiag.Raw, "raw", false, false, "RAW")
-	return out
+	if s.twin != "" {
+		six.twin = s.twin + "6"
+	}
+	return []source{four, six}
 }
 
 // has tells whether the kernel has the source's protocol. names is nil when
