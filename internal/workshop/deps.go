@@ -96,7 +96,7 @@ func tellMissing(list []debianPackage, why string) error {
 	for _, p := range list {
 		fmt.Printf("  %-16s %s\n", p.name, strings.Join(p.lacking(), ", "))
 	}
-	fmt.Println("  sudo apt-get install -y --no-install-recommends " + strings.Join(packageNames(list), " "))
+	fmt.Println("  on Debian: sudo apt-get install -y --no-install-recommends " + strings.Join(packageNames(list), " "))
 	return errMissing
 }
 
