@@ -2,72 +2,120 @@ package syn
 
 import (
 	"fmt"
+	"sync"
 	"time"
 )
 
 // Pacing figures. One probe on loopback is seen up to four times by a packet
 // socket (SYN and RST, each leaving and arriving); a small packet is charged
-// with about 1 KiB.
+// with less than 1 KiB.
 const (
 	freeBatch    = 256     // no foreign queue to mind
 	firstBatch   = 8       // until a queue's behaviour is known
-	priorCost    = 5 << 10 // bytes a probe costs a queue, until measured
+	priorCost    = 4 << 10 // bytes a probe costs a queue that hears it, until measured
 	fullShare    = 0.6     // of a queue's limit that may ever be used
+	calm         = 64      // looks in a row that find a queue empty: it does not hear us, or reads as fast as we send
 	stuckAfter   = 250 * time.Millisecond
-	pollInterval = 200 * time.Microsecond
+	pollInterval = time.Millisecond
 )
 
 // reader is what is known of one foreign queue.
 type reader struct {
 	name     string
-	cost     uint64 // most bytes that one probe was seen to add; 0: none yet
+	cost     uint64 // most bytes that one probe was seen to add; 0: it never heard us
+	quiet    int    // looks in a row that found it empty after probes
 	used     uint64
 	limit    uint64
 	drops    uint64
-	lost     bool // dropped since the sweep began
+	lost     bool // dropped since the session began
 	waiting  time.Duration
 	stuck    bool
 	lastSeen int
 }
 
+// hears tells that probes reach the queue.
+func (r *reader) hears() bool { return r.cost > 0 && r.quiet < calm && !r.stuck }
+
+// allowance is how many probes the queue may take now.
+func (r *reader) allowance() int {
+	if r.stuck {
+		return freeBatch
+	}
+	if !r.hears() {
+		return min(freeBatch, firstBatch<<min(r.quiet, 8))
+	}
+	room := uint64(float64(r.limit) * fullShare)
+	if r.used == 0 {
+		return max(1, int(room/r.cost))
+	}
+	if r.used >= room || (room-r.used)/r.cost < firstBatch/2 {
+		return 0
+	}
+	return int((room - r.used) / r.cost)
+}
+
+// see takes one look at the queue after sent probes.
+func (r *reader) see(q *Queue, sent int) {
+	switch {
+	case sent == 0:
+	case q.Used > r.used:
+		r.cost = max(r.cost, priorCost, (q.Used-r.used)/uint64(sent))
+		r.quiet = 0
+	case q.Used > 0:
+		r.quiet = 0
+	default:
+		r.quiet++
+	}
+	if q.Used < r.used || q.Used == 0 {
+		r.waiting, r.stuck = 0, false
+	}
+	if q.Drops > r.drops {
+		r.cost, r.quiet, r.lost = max(r.cost, priorCost), 0, true
+	}
+	r.used, r.limit, r.drops = q.Used, q.Limit, q.Drops
+}
+
 // pacer decides how many probes may go at once so that no foreign packet
-// queue overflows. It knows no clock and no socket: the caller tells how long
-// it waited.
+// queue overflows; the workers of one round share it. It knows no clock and
+// no socket: the caller tells how long it waited.
 type pacer struct {
+	turn sync.Mutex // held by the one worker that sends while a queue hears us
+
+	mu       sync.Mutex // guards what follows
 	watch    QueueWatch
 	own      map[uint64]bool
 	readers  map[uint64]*reader
 	patience time.Duration
-	share    float64 // of a queue's limit that this pacer may use
-	batch    int
 	look     int
 	sent     int // probes since the last look
+	losses   int // looks that found a loss
 	failed   error
 }
 
-// newPacer makes one of n pacers that mind the same queues.
-func newPacer(watch QueueWatch, own map[uint64]bool, n int, patience time.Duration) *pacer {
-	p := &pacer{watch: watch, own: own, patience: patience, share: fullShare / float64(n), batch: firstBatch,
-		readers: map[uint64]*reader{}}
-	p.observe()
+func newPacer(watch QueueWatch, own map[uint64]bool, patience time.Duration) *pacer {
+	p := &pacer{watch: watch, own: own, patience: patience, readers: map[uint64]*reader{}}
+	p.observe(0)
 	return p
 }
 
-// observe reads the queues and says whether one that is being paced lost
-// packets since the last look.
-func (p *pacer) observe() (lost bool) {
+// observe reads the queues after a number of probes and gives the count of
+// losses so far, in queues that are being minded.
+func (p *pacer) observe(sent int) (losses int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent += sent
 	if p.watch == nil || p.failed != nil {
-		return false
+		return p.losses
 	}
 	queues, err := p.watch.Queues()
 	if err != nil {
 		p.failed = err
-		return false
+		return p.losses
 	}
 	p.look++
 	for i := range queues {
 		if q := &queues[i]; !p.own[q.ID] {
-			lost = p.see(q) || lost
+			p.see(q)
 		}
 	}
 	for id, r := range p.readers {
@@ -76,10 +124,10 @@ func (p *pacer) observe() (lost bool) {
 		}
 	}
 	p.sent = 0
-	return lost
+	return p.losses
 }
 
-func (p *pacer) see(q *Queue) (lost bool) {
+func (p *pacer) see(q *Queue) {
 	r := p.readers[q.ID]
 	if r == nil {
 		r = &reader{name: q.Name, drops: q.Drops, used: q.Used}
@@ -88,93 +136,78 @@ func (p *pacer) see(q *Queue) (lost bool) {
 		}
 		p.readers[q.ID] = r
 	}
-	if q.Used > r.used && p.sent > 0 {
-		r.cost = max(r.cost, priorCost, (q.Used-r.used)/uint64(p.sent))
+	if q.Drops > r.drops && !r.stuck {
+		p.losses++
 	}
-	if q.Used < r.used || q.Used == 0 {
-		r.waiting, r.stuck = 0, false
-	}
-	if q.Drops > r.drops {
-		r.cost = max(r.cost, priorCost)
-		r.lost, lost = true, !r.stuck
-	}
-	r.used, r.limit, r.drops, r.lastSeen = q.Used, q.Limit, q.Drops, p.look
-	return lost
+	r.see(q, p.sent)
+	r.lastSeen = p.look
 }
 
 // allowance is how many probes may be sent now; 0 means wait a pollInterval,
 // tell waited and observe again.
 func (p *pacer) allowance() int {
-	if len(p.readers) == 0 {
-		return freeBatch
-	}
-	n := p.batch
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := freeBatch
 	for _, r := range p.readers {
-		n = min(n, r.allowance(p.share))
+		n = min(n, r.allowance())
 	}
 	return n
 }
 
-func (r *reader) allowance(share float64) int {
-	if r.stuck || r.cost == 0 {
-		return freeBatch
+// hears tells whether any queue hears the probes: then one worker at a time
+// should send.
+func (p *pacer) hears() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.readers {
+		if r.hears() {
+			return true
+		}
 	}
-	room := uint64(float64(r.limit) * share)
-	if r.used == 0 {
-		return max(1, int(room/r.cost))
-	}
-	if r.used >= room {
-		return 0
-	}
-	return int((room - r.used) / r.cost)
-}
-
-// probed tells how many probes just went; the batch grows while nothing
-// stands in the way.
-func (p *pacer) probed(n int) {
-	p.sent += n
-	p.batch = min(p.batch*2, freeBatch)
+	return false
 }
 
 // waited accounts for a wait; a queue that does not move for long, or any
 // queue once patience is over, is minded no more.
 func (p *pacer) waited(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.patience -= d
 	for _, r := range p.readers {
-		if r.allowance(p.share) > 0 {
-			continue
+		if r.used > 0 && r.allowance() == 0 {
+			r.waiting += d
+			r.stuck = r.waiting >= stuckAfter || p.patience <= 0
 		}
-		r.waiting += d
-		r.stuck = r.waiting >= stuckAfter || p.patience <= 0
 	}
 }
 
-// drained tells that every moving queue is empty.
+// drained tells that every queue that hears us is empty.
 func (p *pacer) drained() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, r := range p.readers {
-		if r.used > 0 && !r.stuck {
+		if r.used > 0 && r.hears() {
 			return false
 		}
 	}
 	return true
 }
 
-// unread names the queues that could not be paced.
+// unread names the queues that could not be minded.
 func (p *pacer) unread() []string {
-	var names []string
-	for _, r := range p.readers {
-		if r.stuck {
-			names = append(names, r.name)
-		}
-	}
-	return names
+	return p.names(func(r *reader) bool { return r.stuck })
 }
 
-// losers names the queues that lost packets during the sweep.
+// losers names the queues that lost packets during the session.
 func (p *pacer) losers() []string {
+	return p.names(func(r *reader) bool { return r.lost })
+}
+
+func (p *pacer) names(is func(*reader) bool) []string {
 	var names []string
 	for _, r := range p.readers {
-		if r.lost {
+		if is(r) {
 			names = append(names, r.name)
 		}
 	}

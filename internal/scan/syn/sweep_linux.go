@@ -54,7 +54,10 @@ func (w *sweep) stats() exposure.ScanStats {
 }
 
 func (w *sweep) gap(format string, args ...any) {
-	w.gaps = append(w.gaps, exposure.Gap{View: "network", Why: fmt.Sprintf(format, args...)})
+	g := exposure.Gap{View: "network", Why: fmt.Sprintf(format, args...)}
+	if !slices.Contains(w.gaps, g) {
+		w.gaps = append(w.gaps, g)
+	}
 }
 
 // chunk sweeps a few addresses in up to Rounds sessions.
@@ -107,10 +110,7 @@ func (w *sweep) round(ctx context.Context, targets []*target, round int) error {
 		running.Go(func() { k.run(ctx) })
 	}
 	running.Wait()
-	last := round+1 == w.t.rounds()
-	for _, k := range workers {
-		w.finish(k, last)
-	}
+	w.finish(workers, round+1 == w.t.rounds())
 	return nil
 }
 
@@ -129,8 +129,9 @@ func (w *sweep) open(targets []*target, first bool) []*worker {
 		workers[i] = &worker{s: openSession(group, w.t.Device), progress: progress, grace: w.t.grace()}
 		workers[i].s.inodes(own)
 	}
+	pacer := newPacer(w.t.Queues, own, w.patience)
 	for _, k := range workers {
-		k.pacer = newPacer(w.t.Queues, own, n, w.patience)
+		k.pacer = pacer
 	}
 	return workers
 }
@@ -166,28 +167,32 @@ func (w *sweep) usable(targets []*target) error {
 
 // finish decides what the next session asks and, in the last one, says what
 // stays uncertain.
-func (w *sweep) finish(k *worker, last bool) {
-	lost := k.s.lost() > 0
-	suspects := 0
-	for _, t := range k.s.targets {
-		suspects += len(t.suspect)
-		t.pending = t.unsettled(w.t.Every || lost)
+func (w *sweep) finish(workers []*worker, last bool) {
+	pacer := workers[0].pacer
+	w.patience = pacer.patience
+	suspects, lost := 0, false
+	for _, k := range workers {
+		overrun := k.s.lost() > 0
+		for _, t := range k.s.targets {
+			suspects += len(t.suspect)
+			t.pending = t.unsettled(w.t.Every || overrun)
+		}
+		lost = lost || overrun
+		w.add(k.s.stats)
 	}
-	w.add(k.s.stats)
-	w.patience = min(w.patience, k.pacer.patience)
 	if last && lost {
 		w.gap("this scan's own receive queue overflowed: a port answered by a packet socket may have been missed; " +
 			"raise net.core.rmem_max or scan when the host is quieter")
 	}
 	if last && suspects > 0 {
 		w.gap("%d ports may hide an answer: packets were lost in the queue of %s each time they were asked",
-			suspects, strings.Join(k.pacer.losers(), ", "))
+			suspects, strings.Join(pacer.losers(), ", "))
 	}
-	if unread := k.pacer.unread(); len(unread) > 0 {
+	if unread := pacer.unread(); len(unread) > 0 {
 		w.gap("%s is full and is not being read: what it would answer is not known", strings.Join(unread, ", "))
 	}
-	if k.pacer.failed != nil {
-		w.gap("packet sockets of other programs could not be watched: %v; one that reads slowly may have been missed", k.pacer.failed)
+	if pacer.failed != nil {
+		w.gap("packet sockets of other programs could not be watched: %v; one that reads slowly may have been missed", pacer.failed)
 	}
 }
 

@@ -63,8 +63,8 @@ type Queue struct {
 
 // QueueWatch lists the receive queues of the packet and raw sockets in the
 // scanned namespace. It is asked once per batch of probes, so it should cost
-// microseconds. The sweep's own sockets may be among them. The list may be
-// overwritten by the next call.
+// microseconds; never by two goroutines at once. The sweep's own sockets may be
+// among them. The list may be overwritten by the next call.
 type QueueWatch interface {
 	Queues() ([]Queue, error)
 }

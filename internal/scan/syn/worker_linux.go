@@ -17,6 +17,7 @@ type worker struct {
 	pacer    *pacer
 	progress func(n int)
 	grace    time.Duration
+	losses   int // of foreign queues, when last looked
 }
 
 // run asks all pending ports of the session's targets and listens on.
@@ -33,16 +34,12 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) sweepTarget(ctx context.Context, index int, t *target) error {
 	sinceCanary := canaryEvery
 	for next := 0; next < len(t.pending) && ctx.Err() == nil; {
-		n := min(w.allowance(ctx), len(t.pending)-next)
-		if n == 0 {
-			return nil // interrupted
-		}
-		ports := t.pending[next : next+n]
 		canary := sinceCanary >= canaryEvery
 		if canary {
 			sinceCanary = 0
 		}
-		if err := w.batch(index, t, ports, canary); err != nil {
+		n, err := w.batch(ctx, index, t, t.pending[next:], canary)
+		if err != nil {
 			return err
 		}
 		next, sinceCanary = next+n, sinceCanary+n
@@ -51,18 +48,28 @@ func (w *worker) sweepTarget(ctx context.Context, index int, t *target) error {
 	return nil
 }
 
-// batch sends one batch and reads what it brought.
-func (w *worker) batch(index int, t *target, ports []uint16, canary bool) error {
+// batch sends as many of the ports as may go and reads what they brought; it
+// returns how many went. While a foreign queue hears the probes, one worker
+// sends at a time.
+func (w *worker) batch(ctx context.Context, index int, t *target, ports []uint16, canary bool) (int, error) {
+	if w.pacer.hears() {
+		w.pacer.turn.Lock()
+		defer w.pacer.turn.Unlock()
+	}
+	ports = ports[:min(w.allowance(ctx), len(ports))]
+	if len(ports) == 0 {
+		return 0, nil // interrupted
+	}
 	w.s.fill(index, t, ports, canary)
 	if err := w.s.ask(t); err != nil {
-		return err
+		return 0, err
 	}
 	w.s.drain(0)
-	w.pacer.probed(len(ports))
-	if w.pacer.observe() {
+	if losses := w.pacer.observe(len(ports)); losses != w.losses {
+		w.losses = losses
 		t.suspect = append(t.suspect, ports...)
 	}
-	return nil
+	return len(ports), nil
 }
 
 // allowance waits until foreign queues have room and says how many probes may
@@ -87,7 +94,7 @@ func (w *worker) wait(d time.Duration) {
 		time.Sleep(rest)
 	}
 	w.pacer.waited(time.Since(start))
-	w.pacer.observe()
+	w.pacer.observe(0)
 }
 
 // listenOn waits until foreign queues are read, then the grace.
