@@ -4,7 +4,7 @@
 // itself made it (sk_kern_sock), and by which function of the kernel it
 // receives (encap_rcv or sk_data_ready), which names the kernel's user.
 //
-// Loading the programs takes some 30 ms, mostly to read the kernel's types;
+// Loading a program takes some milliseconds, mostly to read the kernel's types;
 // the host view asks only when something is left in doubt.
 //
 // Terms. User locks are the bits of sk_userlocks (net/sock.h). A callback is a

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/portreeve/portreeve/internal/host/owner/bpfload"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,7 +29,7 @@ func Open(kind Kind) (*Iterator, error) {
 	if kind == Listeners {
 		name = socketsProgListeners
 	}
-	prog, err := ebpf.NewProgram(spec.Programs[name])
+	prog, err := bpfload.Load(spec, name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: load: %w", ErrUnsupported, err)
 	}
