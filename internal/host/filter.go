@@ -45,21 +45,44 @@ func instruction(at int, raw bpf.RawInstruction) string {
 	switch ins := raw.Disassemble().(type) {
 	case bpf.RawInstruction:
 		return fmt.Sprintf("op 0x%04x jt %d jf %d k 0x%08x", raw.Op, raw.Jt, raw.Jf, raw.K)
-	case bpf.JumpIf:
-		return conditional(ins.String(), at, raw)
-	case bpf.JumpIfX:
-		return conditional(ins.String(), at, raw)
+	case bpf.JumpIf, bpf.JumpIfX:
+		return conditional(at, raw)
 	case bpf.Jump:
-		return fmt.Sprintf("%-16s %d", "ja", at+1+int(ins.Skip))
+		return fmt.Sprintf("%-8s %d", "ja", uint64(at)+1+uint64(ins.Skip))
+	case bpf.LoadMemShift:
+		return fmt.Sprintf("%-8s 4*([%d]&0xf)", "ldxb", ins.Off)
+	case bpf.LoadExtension:
+		if ins.Num == bpf.ExtLen {
+			return fmt.Sprintf("%-8s #pktlen", "ld")
+		}
+		return columns(ins.String())
+	case bpf.ALUOpConstant:
+		return columns(bits(ins))
 	case fmt.Stringer:
-		return ins.String()
+		return columns(ins.String())
 	}
 	return fmt.Sprintf("op 0x%04x", raw.Op)
 }
 
+// bits writes the operand of a bitwise operation in hexadecimal.
+func bits(ins bpf.ALUOpConstant) string {
+	switch ins.Op {
+	case bpf.ALUOpAnd, bpf.ALUOpOr, bpf.ALUOpXor:
+		name, _, _ := strings.Cut(ins.String(), " ")
+		return fmt.Sprintf("%s #0x%x", name, ins.Val)
+	}
+	return ins.String()
+}
+
+// columns sets the operand apart from the operation's name.
+func columns(s string) string {
+	name, operand, _ := strings.Cut(s, " ")
+	return strings.TrimSpace(fmt.Sprintf("%-8s %s", name, operand))
+}
+
 // conditional writes a test as `tcpdump -d` does, with the numbers of the
 // lines it goes to.
-func conditional(_ string, at int, raw bpf.RawInstruction) string {
+func conditional(at int, raw bpf.RawInstruction) string {
 	operand := fmt.Sprintf("#0x%x", raw.K)
 	if raw.Op&0x08 != 0 { // BPF_X
 		operand = "x"
