@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -26,6 +25,10 @@ type FS struct {
 	root *os.Root
 	// folders remembers directories that are no symbolic link, by path.
 	folders sync.Map
+	// top is the directory itself, opened when ReadInto first needs it.
+	top     *os.File
+	topErr  error
+	openTop sync.Once
 }
 
 // Open opens a root directory, as "/" or "/proc/1/root".
@@ -38,7 +41,18 @@ func Open(dir string) (*FS, error) {
 }
 
 // Close frees the directory.
-func (f *FS) Close() error { return f.root.Close() }
+func (f *FS) Close() error {
+	f.openTop.Do(func() { f.topErr = fs.ErrClosed })
+	if f.top != nil {
+		_ = f.top.Close()
+	}
+	return f.root.Close()
+}
+
+func (f *FS) directory() (*os.File, error) {
+	f.openTop.Do(func() { f.top, f.topErr = f.root.Open(".") })
+	return f.top, f.topErr
+}
 
 // Info describes the root directory itself.
 func (f *FS) Info() (fs.FileInfo, error) { return f.root.Stat(".") }
@@ -153,33 +167,6 @@ func readRegular(file *os.File, name string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("read %s: %w (%d bytes)", name, ErrTooLarge, limit)
 	}
 	return text, err
-}
-
-// ReadInto is ReadFile for many files of one directory: the name is a plain
-// file name, no symbolic link is followed, and buf is used again where it is
-// large enough.
-func (f *FS) ReadInto(name string, buf []byte, limit int64) ([]byte, error) {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read %s: %w", name, ErrNotRegular)
-	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("read %s: %w (%d bytes)", name, ErrTooLarge, limit)
-	}
-	buf = slices.Grow(buf[:0], int(info.Size()))[:info.Size()]
-	n, err := io.ReadFull(file, buf)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return buf[:n], err
 }
 
 // maxNames bounds one directory listing.
