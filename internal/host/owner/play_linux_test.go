@@ -27,6 +27,7 @@ func init() {
 	parts["thread"] = ownTable
 	parts["zombie-leader"] = zombieLeader
 	parts["find"] = findPart
+	parts["chroot"] = chrootPart
 }
 
 // ready tells the test that the part is played, and waits for its end.
@@ -112,6 +113,13 @@ func zombieLeader() {
 		_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
 	}
 	select {}
+}
+
+// chrootPart goes into the root that its argument names.
+func chrootPart() {
+	fail(unix.Chroot(os.Args[1]))
+	fail(unix.Chdir("/"))
+	ready()
 }
 
 // answer is what a part of kind "find" saw.
