@@ -103,29 +103,33 @@ type Systemctl struct {
 	Line string
 }
 
-// Systemctl gives the commands that stop the units now and at every boot:
-// one for each set of distributions, sockets before services so that nothing
-// wakes the service again.
+// Systemctl gives the commands that stop the units now and at every boot. A
+// socket unit and its service are stopped by one command, so that neither
+// wakes the other; other units have a command each, for they are alternatives
+// or parts: which of them a host has is the host view's word.
 func (c *Close) Systemctl() []Systemctl {
 	var out []Systemctl
-	for _, socket := range []bool{true, false} {
-		for _, u := range c.Systemd {
-			if strings.HasSuffix(u.Name, ".socket") == socket {
-				out = addUnit(out, u)
+	done := map[Unit]bool{}
+	for _, u := range c.Systemd {
+		key := Unit{Name: u.stem(), On: u.On}
+		if done[key] {
+			continue
+		}
+		done[key] = true
+		line := "systemctl disable --now"
+		for _, v := range c.Systemd {
+			if v.stem() == key.Name && v.On == key.On {
+				line += " " + v.Name
 			}
 		}
+		out = append(out, Systemctl{On: u.On, Line: line})
 	}
 	return out
 }
 
-func addUnit(out []Systemctl, u Unit) []Systemctl {
-	for i := range out {
-		if out[i].On == u.On {
-			out[i].Line += " " + u.Name
-			return out
-		}
-	}
-	return append(out, Systemctl{On: u.On, Line: "systemctl disable --now " + u.Name})
+// stem is the unit's name without its type.
+func (u Unit) stem() string {
+	return strings.TrimSuffix(strings.TrimSuffix(u.Name, ".socket"), ".service")
 }
 
 // PortRange is one or more ports of a transport. Its text form is

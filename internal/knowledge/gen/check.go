@@ -48,6 +48,12 @@ func (c *checker) entry(a *knowledge.Advice) {
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+./_*-]*$`)
 
+// interpreters are executables whose name says nothing of what they serve.
+var interpreters = []string{
+	"java", "python", "python3", "node", "ruby", "perl", "php", "bash", "sh", "busybox",
+	"systemd", "init", "svchost", "system", "deno", "bun", "electron", "docker-proxy",
+}
+
 func (c *checker) identity(a *knowledge.Advice) {
 	for _, n := range append([]string{a.ID}, a.Names...) {
 		if !nameForm.MatchString(n) {
@@ -57,6 +63,11 @@ func (c *checker) identity(a *knowledge.Advice) {
 			c.fail(a, "the name %q is also that of %s", n, other)
 		}
 		c.names[n] = a.ID
+	}
+	for _, p := range a.Processes {
+		if slices.Contains(interpreters, p) || p != strings.ToLower(p) {
+			c.fail(a, "process %q: lower case, and nothing that runs anybody's program", p)
+		}
 	}
 	if len(slices.Compact(slices.Sorted(slices.Values(a.Processes)))) != len(a.Processes) {
 		c.fail(a, "a process is named twice")

@@ -42,7 +42,7 @@ func checkEncodable(sorted []Entry) error {
 			return fmt.Errorf("encode port registry: %s occurs twice", at)
 		}
 		for _, n := range e.Names {
-			if n == "" || strings.Fields(n)[0] != n || strings.Contains(n, "\x00") {
+			if f := strings.Fields(n); len(f) != 1 || f[0] != n || strings.Contains(n, "\x00") {
 				return fmt.Errorf("encode port registry: %s: %q is no service name", at, n)
 			}
 		}
