@@ -19,7 +19,7 @@ func (v *survey) kernelUsers() {
 	if len(without) == 0 {
 		return
 	}
-	explain(without, v.claims(without))
+	explain(without, v.claims())
 	v.bySymbol(without)
 }
 
@@ -35,7 +35,7 @@ func (v *survey) ownerless() []*candidate {
 }
 
 // claims are the ports that the kernel's parts say they listen on.
-func (v *survey) claims(without []*candidate) []kernelPort {
+func (v *survey) claims() []kernelPort {
 	var out []kernelPort
 	byNSID := map[uint64]map[int32]uint64{}
 	for i, ns := range v.spaces {
@@ -49,15 +49,8 @@ func (v *survey) claims(without []*candidate) []kernelPort {
 			return nil
 		})
 	}
-	for _, c := range without {
-		if c.Port == nfsPort || c.Proto == exposure.TCP {
-			return append(out, v.nfsClaims()...)
-		}
-	}
-	return out
+	return append(append(out, v.nfsClaims()...), v.mapperClaims()...)
 }
-
-const nfsPort = 2049
 
 // tunnelClaims are the ports of the namespace's tunnel links. A link's socket
 // lives where the link was made, which IFLA_LINK_NETNSID tells of a link that

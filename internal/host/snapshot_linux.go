@@ -68,6 +68,8 @@ type survey struct {
 	ports   map[portKey]bool
 	// iterators are the BPF programs that were needed.
 	iterators map[sockiter.Kind]loadedIterator
+	// mapper is what the RPC port mapper said; nil before it was needed.
+	mapper *mapper
 }
 
 type loadedIterator struct {
