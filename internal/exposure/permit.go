@@ -69,6 +69,8 @@ type PublishedPort struct {
 	Target Translation
 	Local  bool
 	Rule   string
+	// OnlyLocal: only the host's own connections meet the rule.
+	OnlyLocal bool
 }
 
 // Usage is who really used an endpoint: the traffic view.

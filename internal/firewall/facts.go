@@ -1,9 +1,11 @@
 package firewall
 
 import (
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/firewall/ruleset"
@@ -13,9 +15,9 @@ import (
 func (r *reading) facts() *ruleset.Host {
 	h := &ruleset.Host{Routes: map[netip.Addr]ruleset.Route{}}
 	if net, err := r.o.Kernel.Network(); err == nil {
-		h.Own, h.Inner = net.Own, net.Inner
-		if h.Own == nil {
-			h.Own = []netip.Addr{}
+		h.Inner, h.Interfaces, h.Own = net.Inner, net.Interfaces, []netip.Addr{}
+		for _, name := range slices.Sorted(maps.Keys(net.Interfaces)) {
+			h.Own = append(h.Own, net.Interfaces[name]...)
 		}
 	} else {
 		r.gap("the addresses of this host could not be read: " + err.Error())

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -88,6 +89,7 @@ func (l *lab) listen(ns *nettest.NS) {
 				if err != nil {
 					return
 				}
+				_ = c.(*net.TCPConn).SetLinger(0) // leave nothing behind for the next rule set
 				_ = c.Close()
 			}
 		}()
@@ -229,6 +231,23 @@ func (l *lab) awaitDatagrams(probes []*probe, patience time.Duration) {
 	}
 }
 
+// forget empties the host's connection table, so that every packet is new.
+func (l *lab) forget() {
+	l.t.Helper()
+	const deleteAll = 1<<8 | 2 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+	l.host.Do(func() {
+		c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Execute(netlink.Message{Header: netlink.Header{Type: deleteAll, Flags: netlink.Request | netlink.Acknowledge}, Data: make([]byte, 4)})
+		if err != nil {
+			l.t.Fatalf("empty the connection table: %v", err)
+		}
+	})
+}
+
 // load replaces the host's rules with a rule set in nft's syntax.
 func (l *lab) load(rules string) error {
 	cmd := l.host.Command("nft", "-f", "-")
@@ -263,22 +282,30 @@ func (l *lab) read() (*Wall, []exposure.Gap) {
 // askFrom asks for one sender.
 func (w *Wall) askFrom(p *probe) exposure.Permit {
 	n, _ := protocol(p.proto)
+	sport := p.sport
+	if sport == 0 {
+		sport = 40000 // a port that the kernel chooses
+	}
 	return permit(w.rules.Ask(w.host, ruleset.Query{Proto: n, Addr: p.to.Addr(), Port: p.to.Port(),
-		From: ruleset.Sender{Addr: netip.MustParseAddr(p.from.addr), Port: p.sport, Interface: p.from.iface}}))
+		From: ruleset.Sender{Addr: netip.MustParseAddr(p.from.addr), Port: sport, Interface: p.from.iface}}))
 }
 
-// allProbes are the packets of every sender to every lab port.
-func allProbes(v6 bool, sports ...uint16) (out []*probe) {
+// allProbes are the packets of every sender to every lab port, from a port
+// that the kernel chooses and from a privileged one. TCP takes another
+// privileged port each round: a half-open connection of an earlier rule set
+// would answer for the new one.
+func allProbes(v6 bool, round int) (out []*probe) {
 	froms, addr := senders4, labAddr4
 	if v6 {
 		froms, addr = senders6, labAddr6
 	}
-	if len(sports) == 0 {
-		sports = []uint16{0}
-	}
 	for _, proto := range []exposure.Proto{exposure.TCP, exposure.UDP} {
+		low := uint16(53)
+		if proto == exposure.TCP {
+			low = uint16(100 + round%900)
+		}
 		for _, from := range froms {
-			for _, sport := range sports {
+			for _, sport := range []uint16{0, low} {
 				for _, port := range labPorts {
 					out = append(out, &probe{proto: proto, from: from, sport: sport, to: netip.AddrPortFrom(netip.MustParseAddr(addr), port)})
 				}
@@ -296,16 +323,31 @@ func (l *lab) compare(rules string, probes []*probe) {
 	for _, g := range gaps {
 		l.t.Errorf("gap: %s\n%s", g.Why, rules)
 	}
+	l.forget()
 	l.send(probes, 150*time.Millisecond)
+	for try := range 3 { // a busy machine may be late; a firewall never changes its mind
+		l.again(w, probes, try)
+	}
+	for _, p := range probes {
+		l.check(w, p, rules)
+	}
+}
+
+// again sends what should have arrived and did not, with more patience. A TCP
+// probe takes another privileged port, clear of the first try's connection.
+func (l *lab) again(w *Wall, probes []*probe, try int) {
 	var late []*probe
 	for _, p := range probes {
-		if !p.got && w.askFrom(p).Verdict != exposure.Denied {
+		if !p.got && w.askFrom(p).Verdict == exposure.Permitted {
+			if p.proto == exposure.TCP && p.sport != 0 {
+				p.sport = uint16(1000 + try)
+			}
 			late = append(late, p)
 		}
 	}
-	l.send(late, 2*time.Second)
-	for _, p := range probes {
-		l.check(w, p, rules)
+	if len(late) > 0 {
+		l.forget()
+		l.send(late, 1200*time.Millisecond)
 	}
 }
 
@@ -316,7 +358,8 @@ func (l *lab) check(w *Wall, p *probe, rules string) {
 	if p.got {
 		want = exposure.Permitted
 	}
-	if one.Verdict != want {
+	opaque := strings.Contains(rules, "u32") && one.Verdict == exposure.UnknownPermit
+	if one.Verdict != want && !opaque {
 		l.t.Errorf("%s: the kernel says %s, we say %+v\n%s", p, want, one, rules)
 	}
 	all := w.Ask(p.proto, p.to.Addr(), p.to.Port())

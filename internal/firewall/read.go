@@ -48,7 +48,10 @@ type Tables struct {
 
 // Network is what Kernel says of addresses and links.
 type Network struct {
-	Own   []netip.Addr
+	// Interfaces are the addresses by interface, in the kernel's order and
+	// without zones, loopback included.
+	Interfaces map[string][]netip.Addr
+	// Inner are bridges that no outside interface belongs to.
 	Inner []string
 }
 

@@ -48,6 +48,7 @@ func (s *RuleSet) Ask(h *Host, q Query) Answer {
 	k.prepare()
 	w := &walk{set: s, host: &k}
 	in := []*class{k.stranger(q)}
+	w.anySender = !k.ordinary(in[0])
 	passed := w.deliver(w.hook(Prerouting, w.hook(Ingress, in)))
 	if w.tooMuch {
 		return Answer{Why: "the rules divide this endpoint's packets in more ways than are followed"}
@@ -58,12 +59,15 @@ func (s *RuleSet) Ask(h *Host, q Query) Answer {
 // judge makes the answer of all ends. See the package comment for the rule.
 func (w *walk) judge(passed []*class) Answer {
 	denied := w.dropped
-	usualDenied := slices.DeleteFunc(slices.Clone(denied), func(c *class) bool { return !w.host.ordinary(c) })
+	usualDenied := w.usual(denied)
 	switch {
 	case len(passed) == 0:
 		return decided(Denied, denied)
 	case len(usualDenied) == 0:
-		return decided(Permitted, w.usualFirst(passed))
+		if usual := w.usual(passed); len(usual) > 0 {
+			passed = usual
+		}
+		return decided(Permitted, passed)
 	}
 	a := both(passed, usualDenied)
 	if slices.ContainsFunc(passed, (*class).certain) && slices.ContainsFunc(usualDenied, (*class).certain) {
@@ -75,12 +79,10 @@ func (w *walk) judge(passed []*class) Answer {
 	return a
 }
 
-func (w *walk) usualFirst(in []*class) []*class {
-	usual := slices.DeleteFunc(slices.Clone(in), func(c *class) bool { return !w.host.ordinary(c) })
-	if len(usual) > 0 {
-		return usual
-	}
-	return in
+// usual are the ends of ordinary packets; of a sender who is none by himself,
+// all of them.
+func (w *walk) usual(in []*class) []*class {
+	return slices.DeleteFunc(slices.Clone(in), func(c *class) bool { return !w.anySender && !w.host.ordinary(c) })
 }
 
 func certainOnly(in []*class) []*class {

@@ -1,6 +1,10 @@
 package ruleset
 
-import "net/netip"
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
 
 // Host is what judging a rule set needs to know of the machine: facts that
 // the rules themselves do not tell. The zero Host knows nothing, and says so
@@ -8,6 +12,9 @@ import "net/netip"
 type Host struct {
 	// Own are the addresses of this host, zones dropped; nil when not known.
 	Own []netip.Addr
+	// Interfaces are the addresses by interface, in the kernel's order; it
+	// may be nil.
+	Interfaces map[string][]netip.Addr
 	// Inner are bridges of this host that no outside interface belongs to:
 	// what arrives there comes from its own containers and guests.
 	Inner []string
@@ -63,4 +70,59 @@ func (h *Host) arrival(v4 bool) Set {
 		family = allIPv4
 	}
 	return h.own.And(family).Minus(loopback4).Minus(loopback6)
+}
+
+// mostInterfaces bounds how many interfaces a redirect is told apart by.
+const mostInterfaces = 32
+
+// redirected gives the class after a redirect by the interface that it
+// arrived on: the first IPv4 address of that interface, or one of its IPv6
+// addresses (nf_nat_redirect.c). Interfaces that are not known stay together.
+func (h *Host) redirected(w *walk, c *class) (out []*class) {
+	v4 := c.isIPv4()
+	family := familySet(c).Minus(loopback4).Minus(loopback6)
+	rest := []*class{c}
+	if len(h.Interfaces) <= mostInterfaces {
+		for _, name := range slices.Sorted(maps.Keys(h.Interfaces)) {
+			var here []*class
+			here, rest = splitEach(w, In{Field: IIf, Set: Of(Name(name))}, rest)
+			if set := h.redirectAddress(name, v4).And(family); len(set) > 0 {
+				for i, d := range here {
+					here[i] = d.with(DAddr, set)
+				}
+				out = append(out, here...)
+			} else {
+				w.dropAll(here, "an interface without an address of that family cannot be redirected to")
+			}
+		}
+	}
+	for _, d := range rest {
+		set := h.arrival(v4)
+		d = d.with(DAddr, set)
+		if len(set) == 0 {
+			d.vals[DAddr] = family
+			d.setOpaque(DAddr, "the addresses of this host are not known")
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func (w *walk) dropAll(in []*class, why string) {
+	for _, c := range in {
+		w.refuse(c, why)
+	}
+}
+
+func (h *Host) redirectAddress(name string, v4 bool) (s Set) {
+	for _, ip := range h.Interfaces[name] {
+		if ip.Unmap().Is4() != v4 {
+			continue
+		}
+		s = Union(s, Of(Address(ip.Unmap())))
+		if v4 {
+			return s
+		}
+	}
+	return s
 }

@@ -38,7 +38,7 @@ func (w *walk) rewrite(at place, s Translate, c *class) (done, miss []*class) {
 		return []*class{c}, nil
 	}
 	if s.Rows == nil {
-		return []*class{w.aim(at, s, s.To, c)}, nil
+		return w.aim(at, s, s.To, c), nil
 	}
 	rest := []*class{c}
 	for _, row := range s.Rows {
@@ -49,14 +49,14 @@ func (w *walk) rewrite(at place, s Translate, c *class) (done, miss []*class) {
 		var hit []*class
 		hit, rest = splitEach(w, rowExpr(s.Fields, row.Sets), rest)
 		for _, h := range hit {
-			done = append(done, w.aim(at, s, []Target{row.Target}, h))
+			done = append(done, w.aim(at, s, []Target{row.Target}, h)...)
 		}
 	}
 	return done, rest
 }
 
 // aim gives the class its new destination.
-func (w *walk) aim(at place, s Translate, to []Target, c *class) *class {
+func (w *walk) aim(at place, s Translate, to []Target, c *class) []*class {
 	d := c.mark(at.mark(markRewrite, ""))
 	addrs, ports := targetSets(to, c)
 	d.target = &Rewrite{Kind: s.Kind, Addrs: addrs, Ports: ports, Rule: at.rule, Chain: at.chain}
@@ -64,20 +64,22 @@ func (w *walk) aim(at place, s Translate, to []Target, c *class) *class {
 		w.onRewrite(d)
 	}
 	if s.Kind == Divert {
-		return d
+		return []*class{d}
 	}
 	d.rewritten = true
-	w.newAddress(d, s, addrs)
-	if len(ports) > 0 && len(d.vals[DPort]) > 0 {
-		d.vals[DPort] = ports
+	out := w.newAddress(d, s, addrs)
+	for _, n := range out {
+		if len(ports) > 0 && len(n.vals[DPort]) > 0 {
+			n.vals[DPort] = ports
+		}
+		if len(n.vals[CtStatus]) > 0 {
+			n.vals[CtStatus] = rewriteStatus(c, n)
+		}
 	}
-	if len(d.vals[CtStatus]) > 0 {
-		d.vals[CtStatus] = rewriteStatus(c, d)
-	}
-	return d
+	return out
 }
 
-func (w *walk) newAddress(d *class, s Translate, addrs Set) {
+func (w *walk) newAddress(d *class, s Translate, addrs Set) []*class {
 	switch {
 	case s.Unknown != "":
 		d.vals[DAddr] = familySet(d)
@@ -85,16 +87,13 @@ func (w *walk) newAddress(d *class, s Translate, addrs Set) {
 		d.setOpaque(DPort, s.Unknown)
 		d.vals[DPort] = DPort.Full()
 	case s.Kind == Redirect:
-		d.vals[DAddr] = w.host.arrival(d.isIPv4())
-		if len(d.vals[DAddr]) == 0 {
-			d.vals[DAddr] = familySet(d).Minus(loopback4).Minus(loopback6)
-			d.setOpaque(DAddr, "the addresses of this host are not known")
-		}
 		d.vals[FibDAddr] = Numbers(RouteLocal)
+		return w.host.redirected(w, d)
 	case len(addrs) > 0:
 		d.vals[DAddr] = addrs
 		d.vals[FibDAddr] = w.host.addressType(addrs)
 	}
+	return []*class{d}
 }
 
 func familySet(c *class) Set {

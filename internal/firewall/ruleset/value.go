@@ -294,3 +294,9 @@ func sooner(a, b Value) Value {
 	}
 	return b
 }
+
+// Addrs lists the addresses of a set while there are at most so many.
+func (s Set) Addrs(most int) (out []netip.Addr, ok bool) {
+	ok = s.each(uint64(most), func(v Value) { out = append(out, v.Addr()) })
+	return out, ok
+}

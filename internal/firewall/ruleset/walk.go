@@ -24,11 +24,12 @@ type walk struct {
 	// present base chain only.
 	accepted, dropped []*class
 	// arrived are classes that need meet no further chain.
-	arrived []*class
-	steps   int
-	draws   int
-	nat     bool // the present base chain is a NAT chain
-	tooMuch bool
+	arrived   []*class
+	steps     int
+	draws     int
+	nat       bool // the present base chain is a NAT chain
+	tooMuch   bool
+	anySender bool // the question is about a sender who is not ordinary
 	// onRewrite, when set, sees every class that a rule rewrites.
 	onRewrite func(c *class)
 }
