@@ -124,6 +124,9 @@ func absentRow(in *Input, ep exposure.Endpoint) *row {
 	r.seeTarget(in)
 	r.see(in)
 	r.seeAnswer(in)
+	if r.SentTo == "" && r.greeting == nil {
+		r.Service = "" // what the port is for says nothing of what answers unlisted
+	}
 	return r
 }
 

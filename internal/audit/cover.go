@@ -68,12 +68,19 @@ func Suspects(in *Input) []exposure.Endpoint {
 			continue
 		}
 		for _, p := range h.Ports {
-			if p.State == exposure.Open && p.Proto == exposure.TCP && !in.listens(p.Proto, h.Addr, p.Port) {
+			if p.State == exposure.Open && p.Proto == exposure.TCP && !in.listens(p.Proto, h.Addr, p.Port) && !in.metLocally(p.Proto, h.Addr, p.Port) {
 				out = append(out, exposure.Endpoint{Proto: p.Proto, Addr: exposure.IPAddress(h.Addr), Port: p.Port})
 			}
 		}
 	}
 	return out
+}
+
+// metLocally reports a port that a rule sends elsewhere for this host's own
+// packets too: the rule explains the answer.
+func (in *Input) metLocally(proto exposure.Proto, dst netip.Addr, port uint16) bool {
+	pub := in.publishes(proto, dst, port)
+	return pub != nil && pub.Local
 }
 
 // listens reports a listener in either snapshot or during the re-check.
@@ -95,18 +102,6 @@ func (in *Input) isOwn(ip netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// outward lists the namespace's addresses that a stranger may send to and
-// that a socket bound to bind takes.
-func (in *Input) outward(bind netip.Addr, dual bool) []netip.Addr {
-	var out []netip.Addr
-	for _, a := range in.Addrs {
-		if !a.IP.IsLoopback() && reaches(bind, dual, a.IP) {
-			out = append(out, a.IP)
-		}
-	}
-	return out
 }
 
 // Takes reports whether a listener receives what is sent to dst on its port.

@@ -2,9 +2,11 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
 )
 
 // shutting are the rules whose remedy is to close or narrow the port; only
@@ -43,18 +45,41 @@ func closeFixes(r *row) []exposure.Fix {
 }
 
 // rebindFixes tell how a server whose configuration is known is bound to
-// loopback, with its own check before the restart.
+// loopback, with its own check before the restart. They are for the program
+// that really holds the port, not for what usually does.
 func rebindFixes(r *row) []exposure.Fix {
 	if r.advice == nil || r.loopbackOnly() || r.Container != nil {
 		return nil
 	}
 	var out []exposure.Fix
-	for _, s := range r.advice.Close.Loopback {
+	for _, s := range settingsFor(r) {
 		out = append(out, exposure.Fix{
 			What:    fmt.Sprintf("if only this host needs it, bind it to loopback: in %s set `%s`", s.File, s.Set),
 			Command: checkAndRestart(r, s.Check)})
 	}
 	return out
+}
+
+// settingsFor chooses among several servers' settings those that name the
+// holder; all of them when the holder serves this and none is named.
+func settingsFor(r *row) []knowledge.Setting {
+	var named []knowledge.Setting
+	known := false
+	for _, n := range holderNames(r.Processes) {
+		known = known || slices.Contains(r.advice.Processes, n)
+		for _, s := range r.advice.Close.Loopback {
+			if strings.Contains(s.Check, n) || strings.Contains(s.File, n) {
+				named = append(named, s)
+			}
+		}
+	}
+	switch {
+	case !known:
+		return nil
+	case len(named) > 0:
+		return named
+	}
+	return r.advice.Close.Loopback
 }
 
 func checkAndRestart(r *row, check string) string {

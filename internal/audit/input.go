@@ -9,9 +9,11 @@ import (
 	"github.com/portreeve/portreeve/internal/knowledge"
 )
 
-// Wall answers for the firewall: may a stranger's new packet come in?
+// Wall answers for the firewall: may a stranger's new packet come in? AskAny
+// asks for a socket that is bound to every address of the families named.
 type Wall interface {
 	Ask(proto exposure.Proto, dst netip.Addr, port uint16) exposure.Permit
+	AskAny(proto exposure.Proto, v4, v6 bool, port uint16) exposure.Permit
 }
 
 // Book answers what a port or a service means.

@@ -24,6 +24,10 @@ func (w wall) Ask(p exposure.Proto, _ netip.Addr, port uint16) exposure.Permit {
 	return exposure.Permit{Verdict: exposure.Permitted, ByDefault: true, Rules: []string{"no rules"}}
 }
 
+func (w wall) AskAny(p exposure.Proto, _, _ bool, port uint16) exposure.Permit {
+	return w.Ask(p, netip.Addr{}, port)
+}
+
 var (
 	now     = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	self    = exposure.NetNS{ID: "100"}
@@ -234,6 +238,16 @@ func TestPublishedPortIsNoIntrusion(t *testing.T) {
 	}
 }
 
+// A rule that our own packets do not meet explains nothing about an answer to
+// them: an implant may hide behind a published port.
+func TestPublishedPortDoesNotExcuseAnAnswerHere(t *testing.T) {
+	in := hostWith().answers(8080, exposure.Open)
+	in.Published = []exposure.PublishedPort{published(8080, "172.17.0.2:80", false)}
+	if got := heard(Judge(in)); !slices.Equal(got, []string{"hidden-listener high tcp/10.0.0.1:8080"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestPublishedPortToNothing(t *testing.T) {
 	in := hostWith()
 	in.Published = []exposure.PublishedPort{published(8080, "172.17.0.9:80", false)}
@@ -349,9 +363,9 @@ func TestFirewallRulesWithoutListenersAndBack(t *testing.T) {
 }
 
 func TestTrafficDecidesNeed(t *testing.T) {
-	conn := exposure.Socket{Proto: exposure.TCP, State: exposure.Established, NetNS: self, Addr: exposure.IPAddress(lan), Port: 3000,
+	conn := exposure.Socket{Proto: exposure.TCP, State: exposure.Established, NetNS: self, Addr: exposure.IPAddress(lan), Port: 13579,
 		PeerAddr: exposure.IPAddress(lan), PeerPort: 40000, SegsIn: 5, SegsOut: 4}
-	srv := listener(3000, "app")
+	srv := listener(13579, "app")
 	snap := exposure.Snapshot{Taken: now, Sockets: []exposure.Socket{srv, conn}}
 	in := hostWith(srv)
 	in.Traffic = UsageOf(self, []exposure.Snapshot{snap, snap}, now.Add(-48*time.Hour), now)
@@ -402,5 +416,37 @@ func TestReportIsWellFormed(t *testing.T) {
 	b, err := json.Marshal(rep)
 	if err != nil || strings.Contains(string(b), ":null,\"fix\"") || strings.Contains(string(b), `"findings":null`) {
 		t.Errorf("json: %v %s", err, b)
+	}
+}
+
+// Fixes are for the program that really holds the port.
+func TestFixesNameTheRealOwner(t *testing.T) {
+	commands := func(s exposure.Socket) string {
+		var out []string
+		for _, f := range Judge(hostWith(s)).Findings {
+			for _, x := range f.Fix {
+				out = append(out, x.What+" | "+x.Command)
+			}
+		}
+		return strings.Join(out, "\n")
+	}
+	redis := commands(listener(6379, "redis-server"))
+	if !strings.Contains(redis, "bind 127.0.0.1") || !strings.Contains(redis, "systemctl disable --now redis-server.service") {
+		t.Errorf("redis:\n%s", redis)
+	}
+	stray := listener(6379, "python3")
+	stray.Unit = ""
+	if got := commands(stray); strings.Contains(got, "redis") || !strings.Contains(got, "kill 10") {
+		t.Errorf("a python3 on redis' port is no redis-server:\n%s", got)
+	}
+	held := listener(6379, "docker-proxy")
+	held.Unit, held.Container = "docker.service", &exposure.Container{ID: "c0ffee", Name: "cache; rm -rf /", Runtime: "docker"}
+	if got := commands(held); !strings.Contains(got, "docker stop 'cache; rm -rf /'") || strings.Contains(got, "disable --now docker") {
+		t.Errorf("container:\n%s", got)
+	}
+	activated := listener(6379, "systemd")
+	activated.Unit, activated.ActivatedBy = "redis.service", "redis.socket"
+	if got := commands(activated); !strings.Contains(got, "redis.socket") {
+		t.Errorf("the socket unit must be stopped too:\n%s", got)
 	}
 }

@@ -34,6 +34,9 @@ func ruleAbsent(in *Input, r *row) {
 		return
 	}
 	pub := in.publishes(r.Proto, r.Addr.IP, r.Port)
+	if pub != nil && !pub.Local && in.answersHere(r) {
+		pub = nil // our own packets do not meet that rule, so it explains nothing
+	}
 	switch {
 	case r.Views.Network != string(exposure.Open):
 		if pub != nil {
@@ -46,6 +49,12 @@ func ruleAbsent(in *Input, r *row) {
 	default:
 		r.raise(hiddenListener(in, r))
 	}
+}
+
+// answersHere reports a suspect that answered every re-check.
+func (in *Input) answersHere(r *row) bool {
+	st, ok := in.recheckOf(exposure.Endpoint{Proto: r.Proto, Addr: r.Addr, Port: r.Port})
+	return ok && st.State == exposure.Open
 }
 
 func noListener(r *row, pub *exposure.PublishedPort) exposure.Finding {
@@ -246,7 +255,7 @@ func hiddenFixes(suspects []*exposure.Socket, r *row) []exposure.Fix {
 			}
 			pid := itoa(p.PID)
 			out = append(out,
-				exposure.Fix{What: "keep the evidence first", Command: "cp /proc/" + pid + "/exe /root/evidence-" + pid + " && ls -l /proc/" + pid + "/fd && tr '\\0' ' ' < /proc/" + pid + "/cmdline"},
+				exposure.Fix{What: "keep the evidence first", Command: "cp /proc/" + pid + "/exe /root/evidence-" + pid},
 				exposure.Fix{What: "then end it", Command: "kill " + pid})
 		}
 	}

@@ -17,6 +17,7 @@ func ruleExposed(in *Input, r *row) {
 	if r.sock == nil || !r.reachable() || r.expected || r.advice == nil {
 		return
 	}
+	before := len(r.findings) // one finding says how bad it is; clear text alone is the least
 	switch {
 	case r.kind(knowledge.Datastore, knowledge.Queue):
 		r.raise(r.exposedAs("exposed-datastore", "data that strangers can reach"))
@@ -24,7 +25,7 @@ func ruleExposed(in *Input, r *row) {
 		r.kind(knowledge.RemoteLogin) && r.advice.ID != "ssh" && !r.kind(knowledge.Cleartext):
 		r.raise(r.exposedAs("exposed-admin-service", "control that strangers can reach"))
 	}
-	if r.kind(knowledge.Cleartext) && !r.encrypted() {
+	if r.kind(knowledge.Cleartext) && !r.encrypted() && len(r.findings) == before {
 		f := r.exposedAs("cleartext-service", "names, passwords or data travel unencrypted")
 		if r.plainWeb() {
 			f.Severity = exposure.Info
@@ -47,6 +48,10 @@ func (r *row) exposedAs(rule, what string) exposure.Finding {
 	f.Because = append(f.Because, r.advice.Unsafe...)
 	if r.outsideOpen() {
 		f.Because = append(f.Because, "a scan from outside found it open")
+	}
+	if !r.confirmed() {
+		f.Severity = lower(f.Severity)
+		f.SafeBecause = append(f.SafeBecause, "only the port number says that it is "+r.advice.ID+"; neither its program nor what it says does")
 	}
 	f.SafeBecause = append(f.SafeBecause, r.authText(&f)...)
 	f.SafeBecause = append(f.SafeBecause, r.advice.Safe...)

@@ -37,7 +37,7 @@ func weigh(r *row) (exposure.Verdict, string) {
 		return exposure.Expected, "only this host itself can address it"
 	case r.Kernel != nil:
 		return exposure.Expected, "the kernel holds it for " + r.Kernel.User
-	case r.recognised():
+	case r.advice != nil && r.confirmed():
 		return exposure.Expected, "a known service, run by its own program, with nothing against it"
 	}
 	return exposure.Review, "nothing speaks against it, but no policy or knowledge expects it either"
@@ -85,18 +85,12 @@ func (r *row) worst() int {
 	return worst
 }
 
-// recognised: the port has advice, and the holder or what spoke there agrees
-// with it.
-func (r *row) recognised() bool {
-	if r.advice == nil {
-		return false
-	}
+// confirmed: the holder's name, or what spoke, agrees with the advice.
+func (r *row) confirmed() bool {
 	if r.greeting != nil && (r.greeting.Name == r.advice.ID || slices.Contains(r.advice.Speaks, r.greeting.Name)) {
 		return true
 	}
-	return slices.ContainsFunc(r.Processes, func(p exposure.Process) bool {
-		return slices.Contains(r.advice.Processes, p.Name) || slices.Contains(r.advice.Processes, baseName(p.Exe))
-	})
+	return slices.ContainsFunc(holderNames(r.Processes), func(n string) bool { return slices.Contains(r.advice.Processes, n) })
 }
 
 // summarize counts, and notes what a reader must know.

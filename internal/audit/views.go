@@ -2,15 +2,13 @@ package audit
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-// seeWall asks the firewall for every own address at which the row can be
-// reached, and joins the answers.
+// seeWall asks the firewall about the row's address, or about every own
+// address when it is bound to all.
 func (r *row) seeWall(in *Input) {
 	if in.Wall == nil {
 		r.permit = exposure.Permit{Verdict: exposure.UnknownPermit, Why: "no rule set could be read"}
@@ -22,44 +20,12 @@ func (r *row) seeWall(in *Input) {
 }
 
 func (r *row) askWall(in *Input) exposure.Permit {
-	addrs := []netip.Addr{r.Addr.IP}
-	if r.Addr.IP.Unmap().IsUnspecified() {
-		if own := in.outward(r.Addr.IP, r.DualStack); len(own) > 0 {
-			addrs = own
-		}
+	ip := r.Addr.IP
+	if !ip.Unmap().IsUnspecified() {
+		return in.Wall.Ask(r.Proto, ip.Unmap(), r.Port)
 	}
-	p := in.Wall.Ask(r.Proto, addrs[0].Unmap(), r.Port)
-	for _, a := range addrs[1:] {
-		p = joinPermits(p, in.Wall.Ask(r.Proto, a.Unmap(), r.Port))
-	}
-	return p
-}
-
-// joinPermits is the answer for "either address": what differs is partial,
-// and one unknown makes all unknown.
-func joinPermits(a, b exposure.Permit) exposure.Permit {
-	switch {
-	case a.Verdict == b.Verdict:
-		a.Rules = union(a.Rules, b.Rules)
-		a.ByDefault = a.ByDefault && b.ByDefault
-		return a
-	case b.Verdict == exposure.UnknownPermit:
-		return b
-	case a.Verdict == exposure.UnknownPermit:
-		return a
-	}
-	return exposure.Permit{Verdict: exposure.Partial, Rules: union(a.Rules, b.Rules),
-		Why: "some of this host's addresses are open to strangers, some are not", Target: a.Target}
-}
-
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, s := range b {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
+	v4 := r.DualStack || ip.Unmap().Is4()
+	return in.Wall.AskAny(r.Proto, v4, !ip.Unmap().Is4(), r.Port)
 }
 
 // seeNetwork takes the outside view where there is one, else the self-scan.

@@ -143,7 +143,7 @@ func (p *auditPage) findings() {
 
 func (p *auditPage) concern(c concern) {
 	p.line(p.concernHead(c))
-	indent := 6
+	indent := 7
 	p.lines(wrap(sentence(Escape(c.Title))+p.where(c), p.st.Width, indent))
 	because, safe := c.Because, c.SafeBecause
 	if !p.st.Verbose {
@@ -153,7 +153,7 @@ func (p *auditPage) concern(c concern) {
 		p.lines(hang(sentence(Escape(b)), p.st.Width, indent, "- "))
 	}
 	for _, s := range safe {
-		p.lines(hang("speaks for safety: "+sentence(Escape(s)), p.st.Width, indent, "+ "))
+		p.lines(hang("for safety: "+strings.TrimSuffix(Escape(s), ".")+".", p.st.Width, indent, "+ "))
 	}
 	p.fixes(c, indent)
 }
@@ -161,7 +161,7 @@ func (p *auditPage) concern(c concern) {
 // concernHead: severity, port, service, owner, and the rule at the right
 // edge where it fits.
 func (p *auditPage) concernHead(c concern) string {
-	word := fmt.Sprintf("%-6s", strings.ToUpper(string(c.Severity)))
+	word := fmt.Sprintf("%-7s", strings.ToUpper(string(c.Severity)))
 	left := c.port
 	if strings.HasPrefix(left, "0/") {
 		left = "packet socket"
@@ -189,13 +189,18 @@ func (p *auditPage) where(c concern) string {
 	return " At " + strings.Join(c.at, ", ") + "."
 }
 
+// sentence gives text a capital and a full stop. Names (python3[22], /bin/x)
+// keep their form.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return s
 	}
-	first, n := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(first)) + s[n:]
+	word, _, _ := strings.Cut(s, " ")
+	if strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLower(r) && r != ',' && r != ':' && r != ';' }) < 0 {
+		first, n := utf8.DecodeRuneInString(s)
+		s = string(unicode.ToUpper(first)) + s[n:]
+	}
 	if !strings.HasSuffix(s, ".") {
 		s += "."
 	}
@@ -211,14 +216,14 @@ func hang(text string, width, indent int, mark string) []string {
 	return ls
 }
 
+// maxFixes is how many fixes a concern shows without -v.
+const maxFixes = 2
+
 // fixes shows what to type. Commands are printed whole, never wrapped: they
-// are copied.
+// are copied. Without -v the short ones that fit the page come first.
 func (p *auditPage) fixes(c concern, indent int) {
 	shown := 0
-	for _, f := range c.Fix {
-		if !p.st.Verbose && shown == 2 {
-			break
-		}
+	for _, f := range p.choose(c.Fix, indent) {
 		shown++
 		p.lines(hang(sentence(Escape(f.What)), p.st.Width, indent, "~ "))
 		if f.Command != "" {
@@ -230,11 +235,27 @@ func (p *auditPage) fixes(c concern, indent int) {
 	}
 }
 
+func (p *auditPage) choose(fixes []exposure.Fix, indent int) []exposure.Fix {
+	if p.st.Verbose || len(fixes) <= 1 {
+		return fixes
+	}
+	var out []exposure.Fix
+	for _, f := range fixes {
+		if len(out) < maxFixes && (p.st.Width == 0 || runewidth.StringWidth(f.Command)+indent+2 <= p.st.Width) {
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		return fixes[:1]
+	}
+	return out
+}
+
 func ownerOf(e *audit.Endpoint) string {
 	if e.SentTo != "" {
 		via := "sent to " + e.SentTo
 		if len(e.Processes) > 0 {
-			via += ", " + ownerText(e.Processes, e.Unit, e.Container, nil, "")
+			via += ", " + ownerText(e.Processes, e.Unit, e.Container, nil)
 		}
 		return Escape("(" + via + ")")
 	}
@@ -245,7 +266,7 @@ func ownerOf(e *audit.Endpoint) string {
 	if unit == "" {
 		unit = e.ActivatedBy
 	}
-	return ownerText(e.Processes, unit, e.Container, e.Kernel, e.OwnerUnknown)
+	return ownerText(e.Processes, unit, e.Container, e.Kernel)
 }
 
 // tableRow is one printed row: the same port on several addresses with the
@@ -384,6 +405,9 @@ func endpointFacts(e *audit.Endpoint) []string {
 	}
 	if e.Package != "" {
 		out = append(out, "package "+e.Package)
+	}
+	if e.OwnerUnknown != "" {
+		out = append(out, "owner unknown: "+e.OwnerUnknown)
 	}
 	if e.Kernel != nil {
 		out = append(out, "known from "+e.Kernel.Source)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/portreeve/portreeve/internal/audit"
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/knowledge"
@@ -37,6 +38,7 @@ func ExplainText(w io.Writer, ex *Explanation, st Style) error {
 		p.byName[ex.Endpoints[i].Name()] = &ex.Endpoints[i]
 	}
 	p.registry(ex)
+	p.onThisHost(ex)
 	for i, a := range ex.Advice {
 		if i >= 3 && !st.Verbose {
 			p.line(fmt.Sprintf("(%d more services are met there; see them with -v)", len(ex.Advice)-i))
@@ -44,7 +46,6 @@ func ExplainText(w io.Writer, ex *Explanation, st Style) error {
 		}
 		p.advice(a)
 	}
-	p.onThisHost(ex)
 	return p.err
 }
 
@@ -73,7 +74,7 @@ func (p *auditPage) advice(a *knowledge.Advice) {
 	head := p.st.paint(bold, a.ID) + "  " + kindsText(a.Kinds)
 	p.line(head)
 	p.lines(hang(sentence(a.What), p.st.Width, 2, ""))
-	p.labelled("Run by", []string{a.Who})
+	p.lines(hang(strings.TrimSuffix(a.Who, ".")+".", p.st.Width, 2, label("Run by")))
 	p.labelled("May be safe", a.Safe)
 	p.labelled("Not safe", a.Unsafe)
 	p.labelled("Closing breaks", []string{a.Breaks})
@@ -92,55 +93,75 @@ func kindsText(kinds []knowledge.Kind) string {
 	return "(" + strings.Join(out, ", ") + ")"
 }
 
-func (p *auditPage) labelled(label string, texts []string) {
+func label(s string) string { return fmt.Sprintf("%-16s", s+":") }
+
+func (p *auditPage) labelled(name string, texts []string) {
 	texts = slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return s == "" })
 	for i, t := range texts {
-		mark := fmt.Sprintf("%-15s", label+":")
+		mark := label(name)
 		if i > 0 {
-			mark = strings.Repeat(" ", 15)
+			mark = strings.Repeat(" ", len(mark))
 		}
 		p.lines(hang(sentence(t), p.st.Width, 2, mark))
 	}
 }
 
-// closing shows how the service is closed: here first, other systems with -v.
+// closing shows how the service is closed: this system first, others with -v.
 func (p *auditPage) closing(a *knowledge.Advice) {
+	p.line("  To close it:")
 	for _, s := range a.Close.Loopback {
-		p.command("loopback only", s.File+": "+s.Set)
-		if s.Check != "" && p.st.Verbose {
-			p.command("then check", s.Check)
+		p.step("loopback only: in "+s.File, s.Set)
+		if s.Check != "" {
+			p.step("then check", s.Check)
 		}
 	}
 	for _, c := range a.Close.Systemctl() {
-		label := "systemd"
+		on := "systemd"
 		if c.On != "" {
-			label += " (" + c.On + ")"
+			on += ", " + c.On
 		}
-		p.command(label, c.Line)
+		p.step(on, c.Line)
 	}
 	if len(a.Close.Inetd) > 0 {
-		p.command("inetd, xinetd", "comment out or disable: "+strings.Join(a.Close.Inetd, ", "))
+		p.prose("inetd, xinetd: comment out or disable " + strings.Join(a.Close.Inetd, ", "))
 	}
-	if p.st.Verbose {
-		p.each("AIX", a.Close.AIX)
-		p.each("Windows", a.Close.Windows)
-		p.each("macOS", a.Close.MacOS)
-	} else if n := len(a.Close.AIX) + len(a.Close.Windows) + len(a.Close.MacOS); n > 0 {
-		p.line("  (AIX, Windows, macOS: -v)")
+	for _, o := range a.Close.Other {
+		p.prose(o)
 	}
-	p.each("also", a.Close.Other)
+	p.otherSystems(a)
 }
 
-func (p *auditPage) each(label string, cmds []string) {
-	for _, c := range cmds {
-		p.command(label, c)
+func (p *auditPage) otherSystems(a *knowledge.Advice) {
+	if n := len(a.Close.AIX) + len(a.Close.Windows) + len(a.Close.MacOS); n > 0 && !p.st.Verbose {
+		p.line("    " + p.st.paint(dim, "(AIX, Windows, macOS with -v)"))
+		return
+	}
+	for _, c := range a.Close.AIX {
+		p.step("AIX", c)
+	}
+	for _, c := range a.Close.Windows {
+		p.step("Windows", c)
+	}
+	for _, c := range a.Close.MacOS {
+		p.step("macOS", c)
 	}
 }
 
-// command prints whole lines: they are copied.
-func (p *auditPage) command(label, cmd string) {
-	p.line(fmt.Sprintf("  close: %s", label))
-	p.line("    > " + Escape(cmd))
+// step prints what to type whole, beside its label where both fit: it is
+// copied.
+func (p *auditPage) step(on, cmd string) {
+	head := "    " + Escape(on) + ":"
+	cmd = p.st.paint(bold, Escape(cmd))
+	if p.st.Width > 0 && runewidth.StringWidth(head)+runewidth.StringWidth(cmd)+1 > p.st.Width {
+		p.line(head)
+		p.line("      " + cmd)
+		return
+	}
+	p.line(head + " " + cmd)
+}
+
+func (p *auditPage) prose(text string) {
+	p.lines(hang(sentence(text), p.st.Width, 4, "- "))
 }
 
 func (p *auditPage) onThisHost(ex *Explanation) {

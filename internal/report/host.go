@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,13 +76,32 @@ func hostTable(w io.Writer, socks []exposure.Socket, st Style) error {
 	for i := range socks {
 		s := &socks[i]
 		row := []string{portText(s.Port, s.Proto), dash(Escape(s.Service)), boundText(s.Addr, s.Scope, s.DualStack, s.Device),
-			ownerText(s.Processes, ownerUnit(s), s.Container, s.Kernel, s.OwnerUnknown)}
+			ownerText(s.Processes, ownerUnit(s), s.Container, s.Kernel)}
 		if st.Verbose {
 			row = append(row, programCells(s)...)
 		}
 		rows = append(rows, row)
 	}
-	return writeTable(w, st, cols, rows)
+	if err := writeTable(w, st, cols, rows); err != nil {
+		return err
+	}
+	return whyUnknown(w, socks, st)
+}
+
+// whyUnknown explains the "?" of a table, each reason once.
+func whyUnknown(w io.Writer, socks []exposure.Socket, st Style) error {
+	var reasons []string
+	for i := range socks {
+		if why := socks[i].OwnerUnknown; why != "" && !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+			for _, l := range hang(Escape(why), st.Width, 0, "? ") {
+				if _, err := fmt.Fprintln(w, l); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // ownerUnit shows the socket unit too when it holds the port for a service.
@@ -189,7 +209,7 @@ func (t *SocketStream) owner(dst []byte, s *exposure.Socket) []byte {
 	if len(s.Processes) == 0 && s.OwnerUnknown == "" && s.Kernel == nil {
 		return append(dst, '-')
 	}
-	return append(dst, ownerText(s.Processes, s.Unit, s.Container, s.Kernel, s.OwnerUnknown)...)
+	return append(dst, ownerText(s.Processes, s.Unit, s.Container, s.Kernel)...)
 }
 
 func appendHostPort(dst []byte, a exposure.Address, port uint16) []byte {

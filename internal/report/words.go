@@ -15,13 +15,13 @@ func portText(port uint16, proto exposure.Proto) string {
 }
 
 // ownerText says in few words who holds a socket: processes grouped by name,
-// then unit, container or kernel user.
-func ownerText(procs []exposure.Process, unit string, c *exposure.Container, k *exposure.KernelUser, unknown string) string {
+// then unit, container or kernel user; "?" where that is not known.
+func ownerText(procs []exposure.Process, unit string, c *exposure.Container, k *exposure.KernelUser) string {
 	switch {
 	case k != nil:
 		return Escape(strings.TrimSpace("kernel: " + k.User + " " + k.Detail))
 	case len(procs) == 0 && unit == "":
-		return Escape("? " + unknown)
+		return "?"
 	}
 	out := processNames(procs)
 	switch {

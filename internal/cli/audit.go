@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/audit"
+	"github.com/portreeve/portreeve/internal/audit/policy"
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/report"
+	"github.com/portreeve/portreeve/internal/scan"
+	"github.com/spf13/cobra"
+)
+
+type auditFlags struct {
+	json, verbose, deep bool
+	policy, failOn      string
+	vantages            []string
+	observe             time.Duration
+}
+
+func newAudit(s *streams) *cobra.Command {
+	var f auditFlags
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Everything open here, judged, with reasons and how to close it",
+		Long: `Lists this host's listeners, asks every TCP port of every address of this
+network namespace, lists again, reads the firewall, and joins it all: one row
+per service, findings with their reasons, and what to type. Changes nothing.
+
+A self-scan does not pass the firewall hooks that a stranger's packets meet.
+Scan this host from another one and give the result with --vantage.`,
+		Example: `  portreeve audit
+  portreeve audit -v                           every reason and every fix
+  portreeve audit --policy ports.yaml --fail-on medium
+  nmap -Pn -p- -oX v.xml HOST                  on another host, then here:
+  portreeve audit --vantage v.xml --json > audit.json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd.Context(), s, f) },
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON document (portreeve.audit/1)")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "all evidence, all fixes, findings of severity info")
+	cmd.Flags().BoolVar(&f.deep, "deep", false, "cross-check the kernel's own sources and try to bind every port")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "a policy file: what should be open (YAML, see docs/audit.md)")
+	cmd.Flags().StringVar(&f.failOn, "fail-on", "", "exit 1 when a finding is at or above: low, medium or high")
+	cmd.Flags().StringArrayVar(&f.vantages, "vantage", nil, "a scan of this host made elsewhere (nmap XML or portreeve scan --json; - is stdin; may repeat)")
+	cmd.Flags().DurationVar(&f.observe, "observe", 0, "also watch who connects for this long, as 30s or 10m")
+	return cmd
+}
+
+func runAudit(ctx context.Context, s *streams, f auditFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	pol, err := readPolicy(s, f.policy)
+	if err != nil {
+		return err
+	}
+	vantages, err := readVantages(s, f.vantages)
+	if err != nil {
+		return err
+	}
+	g := newGatherer(s)
+	g.deep, g.observe = f.deep, f.observe
+	in, err := g.gather(ctx)
+	if err != nil {
+		return hostError(err)
+	}
+	in.Policy, in.Vantages = pol, vantages
+	rep := audit.Judge(in)
+	if len(vantages) > 0 && len(rep.Summary.Vantages) == 0 {
+		fmt.Fprintln(s.err, "note: no host in the vantage file has an address of this host; it was not used")
+	}
+	if err := printAudit(s, &rep, f); err != nil {
+		return writeError(err)
+	}
+	return auditEnd(s, &rep, f)
+}
+
+func (f *auditFlags) check() error {
+	if f.failOn != "" && exposure.Severity(f.failOn).Rank() < exposure.Low.Rank() {
+		return usage("write --fail-on low, medium or high", "--fail-on %q is no severity", f.failOn)
+	}
+	if f.observe < 0 {
+		return usage("write it as in --observe 30s", "--observe %s is negative", f.observe)
+	}
+	return nil
+}
+
+// auditDocument is the contract's JSON document.
+type auditDocument struct {
+	Schema string `json:"schema"`
+	audit.Report
+}
+
+func printAudit(s *streams, rep *audit.Report, f auditFlags) error {
+	if f.json {
+		return report.JSON(s.out, auditDocument{"portreeve.audit/1", *rep})
+	}
+	return report.AuditText(s.out, rep, s.style(f.verbose))
+}
+
+// auditEnd chooses the code: findings win over a view that was missing.
+func auditEnd(s *streams, rep *audit.Report, f auditFlags) error {
+	end := s.finish(nil, rep.Incomplete)
+	if f.failOn == "" {
+		return end
+	}
+	limit := exposure.Severity(f.failOn).Rank()
+	if slices.ContainsFunc(rep.Findings, func(x exposure.Finding) bool { return x.Severity.Rank() >= limit }) {
+		return &exitError{code: exitFindings}
+	}
+	return end
+}
+
+func readPolicy(s *streams, name string) (*policy.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := readInput(s, name, policy.MaxBytes+1)
+	if err != nil {
+		return nil, usage("nothing was audited; give a readable policy file", "read the policy: %w", err)
+	}
+	p, err := policy.Parse(b)
+	if err != nil {
+		return nil, usage("nothing was audited; correct the file (docs/audit.md shows its form)", "policy %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func readVantages(s *streams, names []string) ([]exposure.Scan, error) {
+	var out []exposure.Scan
+	for _, name := range names {
+		sc, err := readVantage(s, name)
+		if err != nil {
+			return nil, usage("nothing was audited; a vantage is nmap's XML (-oX) or `portreeve scan --json`", "vantage %s: %w", name, err)
+		}
+		out = append(out, sc)
+	}
+	return out, nil
+}
+
+func readVantage(s *streams, name string) (exposure.Scan, error) {
+	r, err := openInput(s, name)
+	if err != nil {
+		return exposure.Scan{}, err
+	}
+	defer r.Close()
+	return scan.ReadVantage(r, name)
+}
+
+var errTooLarge = errors.New("the file is larger than what is read")
+
+// readInput reads a whole file, or standard input for "-", up to a limit.
+func readInput(s *streams, name string, limit int64) ([]byte, error) {
+	r, err := openInput(s, name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = errTooLarge
+	}
+	return b, err
+}
+
+// openInput opens a file, or standard input for "-".
+func openInput(s *streams, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return decompress(io.NopCloser(s.in), name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return decompress(f, name)
+}
