@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/host/owner"
 	"github.com/portreeve/portreeve/internal/host/procfs"
 	"github.com/portreeve/portreeve/internal/host/sockdiag"
 )
@@ -233,6 +234,7 @@ type connectionRows struct {
 	v       *survey
 	current exposure.Socket
 	procs   []exposure.Process
+	holders []owner.Holder
 	inode   [1]uint64
 	// whole and parents are the namespace's MPTCP connections, which are read
 	// before their subflows, by their ends and by inode.
@@ -251,7 +253,8 @@ func (w *connectionRows) row(c *candidate) *exposure.Socket {
 		return nil
 	}
 	if c.inode != 0 {
-		c.holders = w.v.owners.table.Holders(c.inode)
+		w.holders = w.v.owners.table.AppendHolders(w.holders[:0], c.inode)
+		c.holders = w.holders
 	}
 	w.current = c.Socket
 	row := &w.current

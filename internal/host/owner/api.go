@@ -40,17 +40,15 @@ type Table struct {
 }
 
 // Holders lists who holds the socket, by PID and descriptor.
-func (t *Table) Holders(inode uint64) []Holder {
+func (t *Table) Holders(inode uint64) []Holder { return t.AppendHolders(nil, inode) }
+
+// AppendHolders appends who holds the socket to list, which may be reused.
+func (t *Table) AppendHolders(list []Holder, inode uint64) []Holder {
 	from := sort.Search(len(t.records), func(i int) bool { return t.records[i].Inode >= inode })
-	to := from
-	for to < len(t.records) && t.records[to].Inode == inode {
-		to++
-	}
-	if from == to {
-		return nil
-	}
-	list := make([]Holder, 0, to-from)
-	for _, r := range t.records[from:to] {
+	for _, r := range t.records[from:] {
+		if r.Inode != inode {
+			break
+		}
 		list = append(list, Holder{PID: r.PID, FD: r.FD})
 	}
 	return list
