@@ -86,8 +86,14 @@ func loadAdvice(dir fs.FS) ([]*knowledge.Advice, error) {
 	return all, nil
 }
 
-func parseAdvice(text []byte) ([]*knowledge.Advice, error) {
-	var list []*knowledge.Advice
+func parseAdvice(text []byte) (list []*knowledge.Advice, err error) {
+	// The YAML library panics on some malformed input (a tag without a value
+	// where a list belongs, in v1.19.2): an error of the file all the same.
+	defer func() {
+		if r := recover(); r != nil {
+			list, err = nil, fmt.Errorf("malformed YAML: %v", r)
+		}
+	}()
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	if err := dec.Decode(&list); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

@@ -88,6 +88,11 @@ func (c *checker) ports(a *knowledge.Advice) {
 			c.own(a, r.Proto, uint16(p), registered)
 		}
 	}
+	for _, r := range a.Also {
+		if slices.ContainsFunc(a.Ports, func(o knowledge.PortRange) bool { return o.Contains(r.Proto, r.First) && r.Last <= o.Last }) {
+			c.fail(a, "also: %s is its own port already", r)
+		}
+	}
 	for _, n := range a.Registered {
 		if !registered[n] {
 			c.fail(a, "registered: no port of it is %q in the registry", n)

@@ -14,23 +14,19 @@ var unitForm = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket)$`)
 // Commands that a step may start with. Whoever adds one has looked it up.
 var (
 	aixCommands = []string{
-		"chsubserver", "chrctcp", "chssys", "chitab", "rmitab", "stopsrc", "refresh",
-		"rmnfs", "rmyp", "rmdt", "no ", "/usr/websm/bin/wsmserver", "dtconfig", "smitty",
-		"/opt/rsct/bin/", "clctrl", "db2set", "unconfig", "slibclean", "chdev", "rmdev",
-		"/usr/sbin/cpcosi",
+		"/usr/websm/bin/wsmserver", "chitab", "chrctcp", "chssys", "chsubserver", "db2set",
+		"dtconfig", "rmdt", "rmitab", "rmnfs", "rmyp", "stopsrc",
 	}
 	windowsCommands = []string{
-		"Stop-Service", "Set-Service", "Disable-NetFirewallRule", "Set-ItemProperty", "New-Item",
-		"Disable-PSRemoting", "Set-SmbServerConfiguration", "Disable-WindowsOptionalFeature",
-		"Uninstall-WindowsFeature", "Disable-NetAdapterBinding", "Get-CimInstance", "netsh",
-		"New-NetFirewallRule", "sc.exe", "iisreset", "Remove-WindowsCapability", "Stop-Process",
-		"Remove-WSManInstance", "Set-DeliveryOptimizationStatus", "dism", "wsl", "Disable-ScheduledTask",
-		"Uninstall-RemoteAccess", "Stop-Website", "certutil", "rabbitmq-service", "Get-SmbShare",
+		"Disable-NetAdapterBinding", "Disable-NetFirewallRule", "Disable-PSRemoting",
+		"Disable-WindowsOptionalFeature", "Get-CimInstance", "New-Item", "New-NetFirewallRule",
+		"Remove-WSManInstance", "Set-ItemProperty", "Set-Service", "Set-SmbServerConfiguration",
+		"Stop-Process", "Stop-Service", "Stop-Website", "Uninstall-WindowsFeature", "netsh",
+		"rabbitmq-service", "sc.exe",
 	}
 	macCommands = []string{
-		"sudo launchctl", "sudo systemsetup", "sudo cupsctl", "sudo nfsd", "sudo apachectl",
-		"sudo defaults", "defaults", "brew services", "sudo sharing", "sudo AssetCacheManagerUtil",
-		"sudo kickstart", "sudo /System/", "sudo serverinfo", "launchctl", "pkill", "sudo tmutil",
+		"brew services", "sudo /System/", "sudo apachectl", "sudo cupsctl", "sudo defaults",
+		"sudo launchctl", "sudo nfsd", "sudo systemsetup",
 	}
 )
 

@@ -168,6 +168,7 @@ func TestCheckFires(t *testing.T) {
 		"is owned by":           func(a *knowledge.Advice) { a.Ports = append(a.Ports, a.Ports...) },
 		"in the registry":       func(a *knowledge.Advice) { a.ID = "other" },
 		"no port of it is":      func(a *knowledge.Advice) { a.Registered = []string{"telnet"} },
+		"own port already":      func(a *knowledge.Advice) { a.Also = a.Ports },
 		"no kind":               func(a *knowledge.Advice) { a.Kinds = nil },
 		"unknown kind":          func(a *knowledge.Advice) { a.Kinds = []knowledge.Kind{"strange"} },
 		"unknown protocol":      func(a *knowledge.Advice) { a.Speaks = []string{"klingon"} },
