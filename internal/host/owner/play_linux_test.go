@@ -27,6 +27,7 @@ func init() {
 	parts["thread"] = ownTable
 	parts["zombie-leader"] = zombieLeader
 	parts["find"] = findPart
+	parts["many"] = many
 	parts["chroot"] = chrootPart
 }
 
@@ -89,6 +90,20 @@ func ownTable() {
 	ready(<-opened)
 }
 
+// many opens as many listeners as its argument says.
+func many() {
+	n, err := strconv.Atoi(os.Args[1])
+	fail(err)
+	for i := range n {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		fail(err)
+		fail(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+		fail(unix.Bind(fd, &unix.SockaddrInet4{Port: 1000 + i}))
+		fail(unix.Listen(fd, 1))
+	}
+	ready()
+}
+
 // zombieLeader ends its first thread while others live on.
 func zombieLeader() {
 	fd := listenFD(false)
@@ -147,13 +162,12 @@ func findPart() {
 type player struct {
 	*exec.Cmd
 	values []uint64 // what it said when it was ready
-	fds    []int32
 }
 
 func (p *player) pid() int32 { return int32(p.Process.Pid) }
 
 // play starts a part inside a namespace and waits until it is ready.
-func play(t *testing.T, ns *nettest.NS, part string, files []*os.File, change func(*exec.Cmd)) *player {
+func play(t testing.TB, ns *nettest.NS, part string, files []*os.File, change func(*exec.Cmd)) *player {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -273,7 +273,9 @@ func FuzzDatabases(f *testing.F) {
 				t.Errorf("%q", name)
 			}
 		})
-		pacmanName(string(text))
+		if name := pacmanName(string(text)); !strings.HasPrefix(string(text), name) {
+			t.Errorf("%q", name)
+		}
 		byFolder(string(text))
 	})
 }

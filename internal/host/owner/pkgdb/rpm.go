@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"path"
 	"slices"
 	"time"
+
+	"github.com/portreeve/portreeve/internal/host/owner/pkgdb/rpmdb"
 )
 
 // rpmFolders are where rpm keeps its database, newest place first.
@@ -20,22 +23,52 @@ var rpmFiles = []string{"rpmdb.sqlite", "Packages.db", "Packages"}
 var (
 	errRPMForeign = errors.New("a database in Berkeley DB or ndb form is read for this host's own root only, by its rpm program")
 	errRPMAnswer  = errors.New("the rpm program gave no sure answer")
+	errRPMPending = errors.New("changes wait in the database's write-ahead log")
 )
 
 // rpmTimeout bounds the rpm program, which waits for its lock.
 const rpmTimeout = 5 * time.Second
 
-// findRPM reads a sqlite database itself and asks the host's rpm program about
-// the older forms.
+// findRPM reads a database in sqlite form itself and asks the host's rpm
+// program about the others.
 func findRPM(ctx context.Context, root Root, names *nameSet) error {
 	file := rpmDatabase(root)
 	switch {
 	case file == "":
 		return errAbsent
+	case path.Base(file) == rpmFiles[0]:
+		err := readRPM(ctx, root, file, names)
+		if err == nil || !root.Host {
+			return err
+		}
 	case !root.Host:
 		return errRPMForeign
 	}
 	return askRPM(ctx, names)
+}
+
+func readRPM(ctx context.Context, root Root, file string, names *nameSet) error {
+	if log, err := root.Files.Stat(file + "-wal"); err == nil && log.Size() > 0 {
+		return errRPMPending
+	}
+	db, err := root.Files.OpenFile(file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	info, err := db.Stat()
+	if err != nil {
+		return err
+	}
+	bases := map[string]bool{}
+	for name := range names.names {
+		bases[path.Base(name)] = true
+	}
+	return rpmdb.Owners(ctx, db, info.Size(), func(base string) bool { return bases[base] }, func(file, pkg string) {
+		if asked, ok := names.names[file]; ok {
+			names.found(asked, pkg)
+		}
+	})
 }
 
 func rpmDatabase(root Root) string {

@@ -132,6 +132,16 @@ func (f *FS) Readlink(name string) (string, error) { return f.root.Readlink(rela
 
 // ReadFile reads a regular file of at most limit bytes.
 func (f *FS) ReadFile(name string, limit int64) ([]byte, error) {
+	file, err := f.OpenFile(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readRegular(file, name, limit)
+}
+
+// OpenFile opens a regular file for reading.
+func (f *FS) OpenFile(name string) (*os.File, error) {
 	real, err := f.Resolve(name)
 	if err != nil {
 		return nil, err
@@ -140,15 +150,10 @@ func (f *FS) ReadFile(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() { // an open alone may have effects
 		return nil, fmt.Errorf("read %s: %w", name, ErrNotRegular)
 	}
-	file, err := f.root.OpenFile(relative(real), os.O_RDONLY|nonBlocking, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return readRegular(file, name, limit)
+	return f.root.OpenFile(relative(real), os.O_RDONLY|nonBlocking, 0)
 }
 
 func readRegular(file *os.File, name string, limit int64) ([]byte, error) {

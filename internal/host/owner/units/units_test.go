@@ -206,3 +206,14 @@ func FuzzUnit(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkRead(b *testing.B) {
+	files, err := rootfs.Open("/")
+	if err != nil {
+		b.Skip(err)
+	}
+	defer files.Close()
+	for b.Loop() {
+		Read(files)
+	}
+}
