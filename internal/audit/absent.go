@@ -77,7 +77,7 @@ const maxPublishedRange = 32
 // publishedEndpoints are the own addresses and ports of a DNAT or redirect
 // rule that no listener stands behind.
 func (in *Input) publishedEndpoints(pub exposure.PublishedPort) []exposure.Endpoint {
-	if pub.First == 0 || int(pub.Last)-int(pub.First) >= maxPublishedRange {
+	if pub.OnlyLocal || pub.First == 0 || int(pub.Last)-int(pub.First) >= maxPublishedRange {
 		return nil
 	}
 	var out []exposure.Endpoint
@@ -92,7 +92,7 @@ func (in *Input) publishedEndpoints(pub exposure.PublishedPort) []exposure.Endpo
 }
 
 func (in *Input) publishedAddrs(pub exposure.PublishedPort) []netip.Addr {
-	if pub.Addr.IsValid() {
+	if pub.Addr.IsValid() && !pub.Addr.IsUnspecified() {
 		if in.isOwn(pub.Addr) {
 			return []netip.Addr{pub.Addr}
 		}
@@ -100,18 +100,29 @@ func (in *Input) publishedAddrs(pub exposure.PublishedPort) []netip.Addr {
 	}
 	var out []netip.Addr
 	for _, a := range in.Addrs {
-		if !a.IP.IsLoopback() && !a.IP.IsLinkLocalUnicast() && sameFamily(a.IP, pub) {
+		if !a.IP.IsLoopback() && !a.IP.IsLinkLocalUnicast() && holdsFor(&pub, a.IP) {
 			out = append(out, a.IP)
 		}
 	}
 	return out
 }
 
-func sameFamily(ip netip.Addr, pub exposure.PublishedPort) bool {
-	if !pub.Target.Addr.IsValid() {
-		return true
+// holdsFor reports whether a rule is about packets to ip: its address may be
+// missing (every address) or unspecified (every address of that family), and
+// a rewrite stays in its family.
+func holdsFor(pub *exposure.PublishedPort, ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	if to := pub.Target.Addr.Unmap(); to.IsValid() && to.Is4() != ip.Is4() {
+		return false
 	}
-	return ip.Unmap().Is4() == pub.Target.Addr.Unmap().Is4()
+	switch at := pub.Addr.Unmap(); {
+	case !at.IsValid():
+		return true
+	case at.IsUnspecified():
+		return at.Is4() == ip.Is4()
+	default:
+		return at == ip
+	}
 }
 
 // absentRow sees an endpoint without a listener.
@@ -149,7 +160,7 @@ func (r *row) seeTarget(in *Input) {
 func (in *Input) publishes(proto exposure.Proto, ip netip.Addr, port uint16) *exposure.PublishedPort {
 	for i := range in.Published {
 		p := &in.Published[i]
-		if p.Proto == proto && p.First <= port && port <= p.Last && (!p.Addr.IsValid() || p.Addr.Unmap() == ip.Unmap()) && sameFamily(ip, *p) {
+		if p.Proto == proto && p.First <= port && port <= p.Last && holdsFor(p, ip) {
 			return p
 		}
 	}

@@ -77,7 +77,7 @@ func (r *row) learn(b Book) {
 // only how it speaks (http, tls), which tells less than a known process.
 func (r *row) learnGreeting(b Book) {
 	name := r.greeting.Name
-	if r.advice != nil && (r.advice.ID == name || slices.Contains(r.advice.Speaks, name)) {
+	if r.advice != nil && (r.advice.ID == name || carrier(name) && slices.Contains(r.advice.Speaks, name)) {
 		return
 	}
 	r.advice = b.AdviceAt(r.Proto, r.Port, name)
@@ -86,6 +86,9 @@ func (r *row) learnGreeting(b Book) {
 	}
 	r.Service = name
 }
+
+// carrier protocols carry many services and tell little of which.
+func carrier(protocol string) bool { return protocol == "http" || protocol == "tls" }
 
 // carriers hold ports for others: their name says nothing of the service.
 var carriers = []string{"systemd", "init", "inetd", "openbsd-inetd", "inetutils-inetd", "xinetd", "docker-proxy",

@@ -199,6 +199,7 @@ func TestLabFindsEachPlantedSituationAndNothingElse(t *testing.T) {
 	l := newLab(t)
 	web := nettest.New(t)
 	nettest.Veth(t, l.ns, web, "web0=10.7.1.1/24", "10.7.1.2/24")
+	web.Run("ip", "route", "add", "default", "via", "10.7.1.1")
 	clean, dirty := programDir(t, 0o755), programDir(t, 0o755)
 	l.serve(web, filepath.Join(clean, "webd"), "tcp 10.7.1.2:80 silent")
 	l.serve(l.ns, filepath.Join(clean, "svcd"), strings.Join([]string{

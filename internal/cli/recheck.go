@@ -26,13 +26,9 @@ func (g *gatherer) recheck(ctx context.Context) {
 	if len(targets) == 0 {
 		return
 	}
-	answers, err := scan.Ask(ctx, targets, scan.AskOptions{Method: scan.Connect, Tries: 1})
-	if err != nil {
-		g.gap("network", "the targets of published ports could not be asked: "+err.Error())
-	}
-	for _, a := range answers {
-		if a.Tries > 0 {
-			g.in.Rechecked = append(g.in.Rechecked, a.PortState)
+	for _, st := range scan.Reach(ctx, targets) {
+		if st.State != "" {
+			g.in.Rechecked = append(g.in.Rechecked, st)
 		}
 	}
 }

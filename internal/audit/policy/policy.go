@@ -58,7 +58,18 @@ func (e *Error) Error() string {
 }
 
 // Parse reads one policy file. Errors are *Error.
-func Parse(b []byte) (*Policy, error) {
+func Parse(b []byte) (p *Policy, err error) {
+	// The YAML library panics on some malformed input (a tag without a value
+	// where a list belongs); for us that is a file that cannot be read.
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, &Error{What: fmt.Sprintf("this is no valid YAML (%v)", r)}
+		}
+	}()
+	return parse(b)
+}
+
+func parse(b []byte) (*Policy, error) {
 	if len(b) > MaxBytes {
 		return nil, &Error{What: fmt.Sprintf("a policy may hold %d bytes, this one has %d", MaxBytes, len(b))}
 	}

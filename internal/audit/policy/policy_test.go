@@ -90,6 +90,7 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"empty", "", 0, "empty"},
 		{"comment only", "# nothing\n", 0, "empty"},
 		{"list", "- 1\n", 0, ""},
+		{"tag without value", "version: 1\nexpect: !0 \n", 0, "YAML"},
 		{"binary", "\x00\x01\x02", 0, ""},
 	} {
 		_, err := Parse([]byte(c.text))
