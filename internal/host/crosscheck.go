@@ -63,6 +63,17 @@ type reading struct {
 	inodes map[uint64]bool
 }
 
+func newReading(source string) reading {
+	return reading{source: source, sockets: map[socketID]bool{}, inodes: map[uint64]bool{}}
+}
+
+func (g reading) add(proto exposure.Proto, addr netip.Addr, port uint16, inode uint64, listens bool) {
+	g.inodes[inode] = true
+	if listens {
+		g.sockets[socketID{proto, addr, port, inode}] = true
+	}
+}
+
 // doubt is one contradiction of one round.
 type doubt struct {
 	id     socketID

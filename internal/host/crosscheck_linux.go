@@ -121,17 +121,6 @@ func (x *crosscheck) readings() ([]reading, error) {
 	return out, nil
 }
 
-func newReading(source string) reading {
-	return reading{source: source, sockets: map[socketID]bool{}, inodes: map[uint64]bool{}}
-}
-
-func (g reading) add(proto exposure.Proto, addr netip.Addr, port uint16, inode uint64, listens bool) {
-	g.inodes[inode] = true
-	if listens {
-		g.sockets[socketID{proto, addr, port, inode}] = true
-	}
-}
-
 func (x *crosscheck) readDiag() (reading, bool, error) {
 	g := newReading(SourceDiag)
 	if x.conn == nil {
