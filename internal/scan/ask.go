@@ -95,7 +95,7 @@ func askable(e exposure.Endpoint) (exposure.Endpoint, error) {
 	if e.Proto != exposure.TCP && e.Proto != exposure.UDP || e.Port == 0 || !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
 		return e, fmt.Errorf("%w, not %s", ErrAsk, e)
 	}
-	return exposure.Endpoint{Proto: e.Proto, Addr: exposure.IPAddress(ip), Port: e.Port, Device: e.Device}, nil
+	return exposure.Endpoint{Proto: e.Proto, Addr: exposure.IPAddress(ip), Port: e.Port}, nil
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -118,9 +118,8 @@ type recheck struct {
 // try asks everything once.
 func (r *recheck) try(ctx context.Context) error {
 	for _, g := range r.tcp {
-		m := manner{method: r.o.Method, device: g.device, queues: r.o.Queues, recheck: true, grace: r.o.Grace, rounds: 1}
-		tell := func(p exposure.PortState) { r.heard(p, g.device) }
-		if _, err := sweepTCP(ctx, m, []netip.Addr{g.addr}, g.ports, tell); err != nil {
+		m := manner{method: r.o.Method, queues: r.o.Queues, recheck: true, grace: r.o.Grace, rounds: 1}
+		if _, err := sweepTCP(ctx, m, []netip.Addr{g.addr}, g.ports, r.heard); err != nil {
 			return fmt.Errorf("ask %s again: %w", g.addr, err)
 		}
 	}
@@ -128,22 +127,14 @@ func (r *recheck) try(ctx context.Context) error {
 		return nil
 	}
 	asker := udp.Asker{Tries: 1}
-	devices := map[string][]exposure.Endpoint{}
-	for _, e := range r.udp {
-		devices[e.Device] = append(devices[e.Device], e)
-	}
-	for device, eps := range devices {
-		if _, _, err := asker.Ask(ctx, eps, func(p exposure.PortState) { r.heard(p, device) }); err != nil {
-			return fmt.Errorf("ask UDP endpoints again: %w", err)
-		}
+	if _, _, err := asker.Ask(ctx, r.udp, r.heard); err != nil {
+		return fmt.Errorf("ask UDP endpoints again: %w", err)
 	}
 	return nil
 }
 
-func (r *recheck) heard(p exposure.PortState, device string) {
-	e := p.Endpoint()
-	e.Device = device
-	for _, a := range r.index[e] {
+func (r *recheck) heard(p exposure.PortState) {
+	for _, a := range r.index[p.Endpoint()] {
 		a.Tries++
 		if p.State == exposure.Open {
 			a.Opens++

@@ -14,8 +14,8 @@
 //
 // Limits. A self-scan goes over loopback: it does not meet the hooks, rules
 // and interfaces that a stranger's packets meet (docs/scan.md). A listener
-// bound to a device hears loopback only when asked through that device:
-// endpoints with a Device are asked so.
+// bound to a device hears what is asked of that device's addresses (the kernel
+// counts such a packet as received there), not what is asked of others.
 //
 // Locking: none; every function may be called from several goroutines. All
 // sockets are opened by the calling goroutine, so a caller on a locked thread

@@ -16,7 +16,7 @@ import (
 func expand(eps []exposure.Endpoint, own []netip.Addr) (out []exposure.Endpoint, gaps []exposure.Gap) {
 	seen := map[exposure.Endpoint]bool{}
 	add := func(e exposure.Endpoint, ip netip.Addr) {
-		e.Addr, e.NetNS = exposure.IPAddress(ip), ""
+		e = exposure.Endpoint{Proto: e.Proto, Addr: exposure.IPAddress(ip), Port: e.Port}
 		if !seen[e] {
 			seen[e] = true
 			out = append(out, e)
@@ -46,52 +46,27 @@ func notAsked(e exposure.Endpoint, why string) exposure.Gap {
 	return exposure.Gap{View: "network", Why: fmt.Sprintf("%s was not asked: %s", e, why)}
 }
 
-// group is TCP endpoints that one sweep can ask.
+// group is the TCP endpoints of one address.
 type group struct {
-	addr   netip.Addr
-	device string
-	ports  []uint16
+	addr  netip.Addr
+	ports []uint16
 }
 
-// groupTCP splits TCP endpoints by address and device, in order.
+// groupTCP splits TCP endpoints by address, in order.
 func groupTCP(eps []exposure.Endpoint) []*group {
-	type key struct {
-		addr   netip.Addr
-		device string
-	}
 	var groups []*group
-	index := map[key]*group{}
+	index := map[netip.Addr]*group{}
 	for _, e := range eps {
-		k := key{e.Addr.IP, e.Device}
-		g := index[k]
+		g := index[e.Addr.IP]
 		if g == nil {
-			g = &group{addr: k.addr, device: k.device}
-			index[k], groups = g, append(groups, g)
+			g = &group{addr: e.Addr.IP}
+			index[g.addr], groups = g, append(groups, g)
 		}
 		if !slices.Contains(g.ports, e.Port) {
 			g.ports = append(g.ports, e.Port)
 		}
 	}
 	return groups
-}
-
-// bound asks the device-bound TCP listeners.
-func (r *run) bound(ctx context.Context) error {
-	eps, gaps := expand(r.o.TCPBound, r.addrs)
-	r.add(tally{gaps: gaps})
-	for _, g := range groupTCP(eps) {
-		m := manner{method: r.o.Method, device: g.device, queues: r.o.Queues}
-		h := r.tallies[g.addr]
-		if h == nil {
-			continue // not among the addresses asked
-		}
-		t, err := sweepTCP(ctx, m, []netip.Addr{g.addr}, g.ports, h.takeBound)
-		r.add(t)
-		if err != nil {
-			return fmt.Errorf("ask through interface %s: %w", g.device, err)
-		}
-	}
-	return nil
 }
 
 // udp asks the UDP endpoints.

@@ -20,11 +20,10 @@ const (
 // hostTally puts the answers of one address together.
 type hostTally struct {
 	scan     exposure.HostScan
-	wanted   map[uint16]bool               // nil: all
-	controls map[uint16]bool               // control port → answered as open
-	words    []word                        // what answers said, few
-	records  []record                      // TCP answers
-	bound    map[uint16]exposure.PortState // TCP answers through a device
+	wanted   map[uint16]bool // nil: all
+	controls map[uint16]bool // control port → answered as open
+	words    []word          // what answers said, few
+	records  []record        // TCP answers
 	others   []exposure.PortState
 }
 
@@ -47,7 +46,6 @@ func newHostTally(addr netip.Addr, plan tcpPlan) *hostTally {
 			Asked: map[exposure.Proto]int{}},
 		wanted:   plan.wanted,
 		controls: map[uint16]bool{},
-		bound:    map[uint16]exposure.PortState{},
 		records:  make([]record, 0, len(plan.ports)),
 	}
 	for _, p := range plan.controls {
@@ -70,33 +68,8 @@ func (h *hostTally) take(p exposure.PortState) {
 	if h.wanted != nil && !h.wanted[p.Port] {
 		return
 	}
+	h.scan.Asked[exposure.TCP]++
 	h.records = append(h.records, h.record(p))
-}
-
-// takeBound adds the answer of a port asked through a device; an open one
-// replaces what the sweep heard.
-func (h *hostTally) takeBound(p exposure.PortState) {
-	if p.State == exposure.Open || h.bound[p.Port].State != exposure.Open {
-		h.bound[p.Port] = p
-	}
-}
-
-// replaceBound lets answers through a device stand for the sweep's.
-func (h *hostTally) replaceBound() {
-	h.records = slices.DeleteFunc(h.records, func(r record) bool {
-		p, ok := h.bound[r.port]
-		return ok && (p.State == exposure.Open || h.words[r.word].state != exposure.Open)
-	})
-	asked := map[uint16]bool{}
-	for _, r := range h.records {
-		asked[r.port] = true
-	}
-	for port, p := range h.bound {
-		if !asked[port] {
-			h.records = append(h.records, h.record(p))
-		}
-	}
-	h.scan.Asked[exposure.TCP] = len(h.records)
 }
 
 func (h *hostTally) record(p exposure.PortState) record {
@@ -118,7 +91,6 @@ func (h *hostTally) say(state exposure.PortStateName, reason string) uint8 {
 // everything answers only the first maxEchoes open ports are.
 func (h *hostTally) result() exposure.HostScan {
 	h.scan.EverythingAnswers = h.everything()
-	h.replaceBound()
 	counts := map[exposure.PortStateName]int{}
 	for _, r := range h.records {
 		counts[h.words[r.word].state]++

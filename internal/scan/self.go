@@ -21,10 +21,6 @@ type SelfOptions struct {
 	TCP []PortRange
 	// NoTCP leaves the TCP sweep out.
 	NoTCP bool
-	// TCPBound are TCP listeners bound to a device (Endpoint.Device), which
-	// loopback reaches only through that device. They are asked beside the
-	// sweep; an unspecified address stands for all Addrs of its family.
-	TCPBound []exposure.Endpoint
 	// UDP are the endpoints asked one by one; an unspecified address stands
 	// for all Addrs of its family (:: for those of both).
 	UDP []exposure.Endpoint
@@ -59,9 +55,6 @@ func Self(ctx context.Context, o SelfOptions) (exposure.Scan, error) {
 	}
 	r.begin()
 	if err = r.tcp(ctx); err != nil {
-		return r.out, err
-	}
-	if err = r.bound(ctx); err != nil {
 		return r.out, err
 	}
 	r.udp(ctx)

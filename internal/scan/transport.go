@@ -41,7 +41,6 @@ type Queue = syn.Queue
 // manner is how one sweep is made.
 type manner struct {
 	method   string
-	device   string
 	queues   QueueWatch
 	progress func(n int)
 	recheck  bool
@@ -85,12 +84,12 @@ func sweepBy(ctx context.Context, t Transport, addrs []netip.Addr, ports []uint1
 }
 
 func (m manner) syn() *syn.Transport {
-	return &syn.Transport{Device: m.device, Queues: m.queues, Progress: m.progress,
+	return &syn.Transport{Queues: m.queues, Progress: m.progress,
 		Every: m.recheck, Grace: m.grace, Rounds: m.rounds}
 }
 
 func (m manner) connect() *connect.Transport {
-	return &connect.Transport{Device: m.device, Progress: m.progress}
+	return &connect.Transport{Progress: m.progress}
 }
 
 // noRaw says what a connect sweep leaves out.

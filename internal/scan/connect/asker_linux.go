@@ -33,7 +33,7 @@ type asker struct {
 
 // openCanary holds a port closed whose answer is known.
 func (a *asker) openCanary() {
-	if s, err := openSource(a.addr, a.t.Device); err == nil {
+	if s, err := openSource(a.addr); err == nil {
 		a.canary = s
 	}
 }
@@ -147,7 +147,7 @@ func (a *asker) source(port uint16) (*source, error) {
 	if a.spare != nil && a.spare.local != port {
 		return a.spare, nil
 	}
-	s, err := openSource(a.addr, a.t.Device)
+	s, err := openSource(a.addr)
 	if err != nil {
 		return nil, err
 	}

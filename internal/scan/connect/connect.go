@@ -21,9 +21,6 @@ const (
 
 // Transport asks ports by connect(2). The zero value is ready to use.
 type Transport struct {
-	// Device binds the sources to an interface (SO_BINDTODEVICE); empty for
-	// none.
-	Device string
 	// Timeout is how long a silent port is waited for; at least 100 ms.
 	Timeout time.Duration
 	// MaxPending bounds the descriptors in use at once; 0 takes what

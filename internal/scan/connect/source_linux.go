@@ -24,20 +24,20 @@ type source struct {
 
 // openSource makes a non-blocking socket bound to addr that resets what it
 // connects to when it is closed.
-func openSource(addr netip.Addr, device string) (*source, error) {
+func openSource(addr netip.Addr) (*source, error) {
 	fd, err := unix.Socket(sockaddr.Family(addr), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	s := &source{fd: fd}
-	if err := s.prepare(addr, device); err != nil {
+	if err := s.prepare(addr); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *source) prepare(addr netip.Addr, device string) error {
+func (s *source) prepare(addr netip.Addr) error {
 	if err := unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return fmt.Errorf("set SO_LINGER: %w", err)
 	}
@@ -47,11 +47,6 @@ func (s *source) prepare(addr netip.Addr, device string) error {
 	}
 	if err := unix.SetsockoptInt(s.fd, level, option, 1); err != nil {
 		return fmt.Errorf("ask for ICMP errors: %w", err)
-	}
-	if device != "" {
-		if err := unix.BindToDevice(s.fd, device); err != nil {
-			return fmt.Errorf("bind to interface %s: %w", device, err)
-		}
 	}
 	sa, err := sockaddr.New(netip.AddrPortFrom(addr, 0))
 	if err != nil {

@@ -55,14 +55,14 @@ type target struct {
 // openSession opens all sockets in the calling goroutine. A target that cannot
 // be opened gets its gone error; an error of a family is that of all its
 // targets.
-func openSession(targets []*target, device string) *session {
+func openSession(targets []*target) *session {
 	s := &session{targets: targets, index: map[netip.Addr]int{}, cookie: newCookie(),
 		heard: map[int32]func([]byte, netip.Addr){}, in: newInbox()}
 	for i, t := range targets {
 		t.fd = -1
 		f := s.family(t.addr.Is4())
 		if t.gone = f.err; t.gone == nil {
-			t.gone = s.openTarget(t, f, device)
+			t.gone = s.openTarget(t, f)
 		}
 		if _, seen := s.index[t.addr.WithZone("")]; !seen {
 			s.index[t.addr.WithZone("")] = i
@@ -113,12 +113,12 @@ func (s *session) openFamily(is4 bool) *family {
 	return f
 }
 
-func (s *session) openTarget(t *target, f *family, device string) error {
+func (s *session) openTarget(t *target, f *family) error {
 	name, err := rawName(t.addr)
 	if err != nil {
-		return opError("ask", t.addr, err)
+		return &addressError{"ask", t.addr, err}
 	}
-	t.fd, err = openRaw(t.addr, device, f.ports)
+	t.fd, err = openRaw(t.addr, f.ports)
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func transient(err error) bool {
 func (s *session) refused(t *target, port uint16, err error) error {
 	switch {
 	case transient(err):
-		return opError("send a probe to", t.addr, err)
+		return &addressError{"send a probe to", t.addr, err}
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		t.note(port, notPermitted)
 		return nil

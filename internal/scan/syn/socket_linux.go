@@ -16,10 +16,16 @@ import (
 // recvBuffer is asked for on every receiving socket; the kernel may give less.
 const recvBuffer = 8 << 20
 
-// opError says what was attempted on which address.
-func opError(op string, addr fmt.Stringer, err error) error {
-	return fmt.Errorf("%s %s: %w", op, addr, err)
+// addressError is what hinders asking one address.
+type addressError struct {
+	op   string
+	addr netip.Addr
+	err  error
 }
+
+func (e *addressError) Error() string { return e.op + " " + e.addr.String() + ": " + e.err.Error() }
+
+func (e *addressError) Unwrap() error { return e.err }
 
 // reserve binds a TCP socket to a port of the kernel's choice on every address
 // of a family, so that nobody else gets it; it never listens.
@@ -81,28 +87,31 @@ func rawControl(addr netip.Addr) []byte {
 }
 
 // openRaw opens a raw socket bound to an address that hears answers to ports.
-func openRaw(addr netip.Addr, device string, ports [2]uint16) (int, error) {
+func openRaw(addr netip.Addr, ports [2]uint16) (int, error) {
 	family, program := unix.AF_INET6, answersTCP(ports, true)
 	if addr.Is4() {
 		family, program = unix.AF_INET, answers4(ports, true)
 	}
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, opError("open a raw socket for", addr, err)
-	}
-	err = attach(fd, program)
-	if err == nil && device != "" {
-		err = unix.BindToDevice(fd, device)
-	}
 	if err == nil {
-		err = bindRaw(fd, addr)
+		err = attach(fd, program)
 	}
 	if err != nil {
+		closeIfOpen(fd)
+		return -1, fmt.Errorf("open a raw socket: %w", err)
+	}
+	if err := bindRaw(fd, addr); err != nil {
 		_ = unix.Close(fd)
-		return -1, opError("open a raw socket for", addr, err)
+		return -1, &addressError{"ask from", addr, err}
 	}
 	growBuffer(fd)
 	return fd, nil
+}
+
+func closeIfOpen(fd int) {
+	if fd >= 0 {
+		_ = unix.Close(fd)
+	}
 }
 
 func bindRaw(fd int, addr netip.Addr) error {

@@ -2,6 +2,7 @@ package syn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -38,7 +39,6 @@ type sweep struct {
 	begun    time.Time
 	total    sessionStats
 	gaps     []exposure.Gap
-	begin    bool // some target was asked
 
 	progress sync.Mutex
 }
@@ -126,7 +126,7 @@ func (w *sweep) open(targets []*target, first bool) []*worker {
 	workers := make([]*worker, n)
 	own := map[uint64]bool{}
 	for i, group := range groups {
-		workers[i] = &worker{s: openSession(group, w.t.Device), progress: progress, grace: w.t.grace()}
+		workers[i] = &worker{s: openSession(group), progress: progress, grace: w.t.grace()}
 		workers[i].s.inodes(own)
 	}
 	pacer := newPacer(w.t.Queues, own, w.patience)
@@ -151,18 +151,17 @@ func (w *sweep) report(n int) {
 	w.t.Progress(n)
 }
 
-// usable returns the first error when no target at all could ever be asked:
+// usable returns the error of a target that shows that this host or process
+// cannot make such a sweep at all (an address that cannot be asked is a gap):
 // then another transport should be tried.
 func (w *sweep) usable(targets []*target) error {
 	for _, t := range targets {
-		if t.gone == nil {
-			w.begin = true
+		var addrErr *addressError
+		if t.gone != nil && !errors.As(t.gone, &addrErr) {
+			return t.gone
 		}
 	}
-	if w.begin {
-		return nil
-	}
-	return targets[0].gone
+	return nil
 }
 
 // finish decides what the next session asks and, in the last one, says what

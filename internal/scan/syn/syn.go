@@ -21,9 +21,6 @@ const maxChunk = 16
 
 // Transport asks ports by raw SYN. The zero value is ready to use.
 type Transport struct {
-	// Device binds the probes to an interface (SO_BINDTODEVICE), which
-	// reaches listeners bound to it. Empty for none.
-	Device string
 	// Grace is how long each session listens after its last probe.
 	Grace time.Duration
 	// Rounds is how often a silent port is asked before it counts as

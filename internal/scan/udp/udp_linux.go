@@ -49,7 +49,6 @@ type round struct {
 // question is one endpoint with the socket that asks it.
 type question struct {
 	to      netip.AddrPort
-	device  string
 	fd      int
 	dest    unix.Sockaddr
 	began   time.Time
@@ -64,7 +63,7 @@ func (r *round) gap(format string, args ...any) {
 func (r *round) ask(ctx context.Context, eps []exposure.Endpoint, tell func(exposure.PortState)) {
 	var open []*question
 	for _, e := range eps {
-		q := &question{to: netip.AddrPortFrom(e.Addr.IP, e.Port), device: e.Device, fd: -1}
+		q := &question{to: netip.AddrPortFrom(e.Addr.IP, e.Port), fd: -1}
 		if q.failure = q.open(); q.failure != nil {
 			r.gap("%s was not asked: %v", e, q.failure)
 			continue
@@ -129,11 +128,6 @@ func (q *question) openOnce() (err error) {
 func (q *question) prepare(level, option int) error {
 	if err := unix.SetsockoptInt(q.fd, level, option, 1); err != nil {
 		return fmt.Errorf("ask for ICMP errors: %w", err)
-	}
-	if q.device != "" {
-		if err := unix.BindToDevice(q.fd, q.device); err != nil {
-			return fmt.Errorf("bind to interface %s: %w", q.device, err)
-		}
 	}
 	from, err := sockaddr.New(netip.AddrPortFrom(q.to.Addr(), 0))
 	if err != nil {
