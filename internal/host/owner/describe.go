@@ -3,11 +3,13 @@ package owner
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/host/owner/identity"
+	"github.com/portreeve/portreeve/internal/host/owner/inetd"
 	"github.com/portreeve/portreeve/internal/host/owner/rootfs"
 	"github.com/portreeve/portreeve/internal/host/owner/runtimes"
 	"github.com/portreeve/portreeve/internal/host/owner/units"
@@ -52,6 +54,7 @@ type Describer struct {
 	host    func() *world
 	sockets func() units.Sockets
 	namer   func() *runtimes.Namer
+	inetd   func() inetd.Services
 
 	mu   sync.Mutex // held while describing
 	seen map[int32]*Description
@@ -70,6 +73,7 @@ func NewDescriber(cfg Config) *Describer {
 	d.host = sync.OnceValue(d.openHost)
 	d.sockets = sync.OnceValue(d.readSockets)
 	d.namer = sync.OnceValue(d.newNamer)
+	d.inetd = sync.OnceValue(d.readInetd)
 	return d
 }
 
@@ -88,6 +92,14 @@ func (d *Describer) readSockets() units.Sockets {
 		return units.Sockets{}
 	}
 	return units.Read(host.files)
+}
+
+func (d *Describer) readInetd() inetd.Services {
+	host := d.host()
+	if host == nil {
+		return inetd.Services{}
+	}
+	return inetd.Read(host.files)
 }
 
 func (d *Describer) newNamer() *runtimes.Namer {
@@ -139,4 +151,15 @@ func (bounded) Value(any) any { return nil }
 func (d *Describer) SocketUnit(proto exposure.Proto, addr netip.Addr, port uint16) (socketUnit, service string, ok bool) {
 	unit, ok := d.sockets().Find(proto, addr, port)
 	return unit.Name, unit.Service, ok
+}
+
+// InetdService names the service, and the program that it starts, for which a
+// super-server (a process named inetd, xinetd or the like) holds the endpoint,
+// by the host's configuration files. False for any other process.
+func (d *Describer) InetdService(process string, proto exposure.Proto, port uint16) (service, program string, ok bool) {
+	if !strings.HasSuffix(process, "inetd") {
+		return "", "", false
+	}
+	s, ok := d.inetd().Find(process, proto, port)
+	return s.Name, s.Program, ok
 }

@@ -53,6 +53,7 @@ func fakeHost(t *testing.T) Config {
 		"var/lib/dpkg/info/nginx.list":        "/usr/sbin/nginx\n",
 		"usr/lib/systemd/system/nginx.socket": "[Socket]\nListenStream=80\nListenStream=/run/n.sock\n",
 		"etc/systemd/system/sockets.target.wants/nginx.socket": "→/usr/lib/systemd/system/nginx.socket",
+		"etc/inetd.conf":                                       "23 stream tcp nowait root /usr/sbin/in.telnetd in.telnetd\n",
 		"usr/lib/systemd/system/ssh.socket":                    "[Socket]\nListenStream=22\n",
 		"var/lib/docker/containers/" + idA + "/config.v2.json": `{"Name":"/web"}`,
 	})
@@ -127,6 +128,16 @@ func TestSocketUnit(t *testing.T) {
 		if got := strings.TrimSpace(unit + " " + service); got != want || ok != (want != "") {
 			t.Errorf("%s: %q %v", at, got, ok)
 		}
+	}
+}
+
+func TestInetdService(t *testing.T) {
+	d := NewDescriber(fakeHost(t))
+	if service, program, ok := d.InetdService("inetd", exposure.TCP, 23); !ok || service != "23" || program != "/usr/sbin/in.telnetd" {
+		t.Errorf("%q %q %v", service, program, ok)
+	}
+	if service, _, ok := d.InetdService("sshd", exposure.TCP, 23); ok {
+		t.Errorf("sshd is no super-server: %q", service)
 	}
 }
 
