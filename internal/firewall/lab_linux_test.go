@@ -287,7 +287,7 @@ func (w *Wall) askFrom(p *probe) exposure.Permit {
 		sport = 40000 // a port that the kernel chooses
 	}
 	return permit(w.rules.Ask(w.host, ruleset.Query{Proto: n, Addr: p.to.Addr(), Port: p.to.Port(),
-		From: ruleset.Sender{Addr: netip.MustParseAddr(p.from.addr), Port: sport, Interface: p.from.iface}}))
+		From: ruleset.Sender{Addr: netip.MustParseAddr(p.from.addr), Port: sport, Interface: p.from.iface, Ordinary: true}}))
 }
 
 // allProbes are the packets of every sender to every lab port, from a port
@@ -302,7 +302,7 @@ func allProbes(v6 bool, round int) (out []*probe) {
 	for _, proto := range []exposure.Proto{exposure.TCP, exposure.UDP} {
 		low := uint16(53)
 		if proto == exposure.TCP {
-			low = uint16(100 + round%900)
+			low = uint16(100 + round%500)
 		}
 		for _, from := range froms {
 			for _, sport := range []uint16{0, low} {
@@ -325,8 +325,8 @@ func (l *lab) compare(rules string, probes []*probe) {
 	}
 	l.forget()
 	l.send(probes, 150*time.Millisecond)
-	for try := range 3 { // a busy machine may be late; a firewall never changes its mind
-		l.again(w, probes, try)
+	for range 3 { // a busy machine may be late; a firewall never changes its mind
+		l.again(w, probes)
 	}
 	for _, p := range probes {
 		l.check(w, p, rules)
@@ -335,12 +335,12 @@ func (l *lab) compare(rules string, probes []*probe) {
 
 // again sends what should have arrived and did not, with more patience. A TCP
 // probe takes another privileged port, clear of the first try's connection.
-func (l *lab) again(w *Wall, probes []*probe, try int) {
+func (l *lab) again(w *Wall, probes []*probe) {
 	var late []*probe
 	for _, p := range probes {
 		if !p.got && w.askFrom(p).Verdict == exposure.Permitted {
 			if p.proto == exposure.TCP && p.sport != 0 {
-				p.sport = uint16(1000 + try)
+				p.sport = l.fresh()
 			}
 			late = append(late, p)
 		}
@@ -349,6 +349,12 @@ func (l *lab) again(w *Wall, probes []*probe, try int) {
 		l.forget()
 		l.send(late, 1200*time.Millisecond)
 	}
+}
+
+// fresh gives a privileged port that no probe used before, while there are any.
+func (l *lab) fresh() uint16 {
+	l.next++
+	return uint16(600 + l.next%400)
 }
 
 func (l *lab) check(w *Wall, p *probe, rules string) {

@@ -13,15 +13,15 @@ import (
 )
 
 // Random rule sets, loaded into a real kernel: every packet's fate is what we
-// say, by nft and by both variants of iptables. PORTREEVE_SEED and
-// PORTREEVE_BATCH explore further than the fixed seeds.
+// say, by nft and by both variants of iptables. PORTREEVE_SEED,
+// PORTREEVE_BATCH and PORTREEVE_FIRST explore further than the fixed seeds.
 func TestKernelAgreesOnRandomRules(t *testing.T) {
 	nettest.Need(t, "nft")
 	nettest.Need(t, "iptables-legacy-restore")
 	l := newLab(t)
 	seed, batch := number("PORTREEVE_SEED", 1), number("PORTREEVE_BATCH", 12)
 	end := time.Now().Add(20 * time.Second)
-	for i := range batch {
+	for i := number("PORTREEVE_FIRST", 0); i < batch; i++ {
 		if number("PORTREEVE_BATCH", 0) == 0 && time.Now().After(end) {
 			t.Logf("stopped after %d rule sets: a slow machine", i)
 			break

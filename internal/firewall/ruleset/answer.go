@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -47,13 +48,21 @@ func (s *RuleSet) Ask(h *Host, q Query) Answer {
 	k := *h
 	k.prepare()
 	w := &walk{set: s, host: &k}
+	if q.Addr == netip.IPv6Loopback() { // ip6_rcv_core, before any hook
+		w.refuse(k.stranger(q), refusedLoopback)
+		return w.judge(nil)
+	}
 	in := []*class{k.stranger(q)}
 	w.anySender = !k.ordinary(in[0])
 	passed := w.deliver(w.hook(Prerouting, w.hook(Ingress, in)))
 	if w.tooMuch {
 		return Answer{Why: "the rules divide this endpoint's packets in more ways than are followed"}
 	}
-	return w.judge(append(passed, w.arrived...))
+	a := w.judge(append(passed, w.arrived...))
+	if q.Addr.IsLoopback() && a.Outcome == Permitted {
+		a.Outcome, a.Why = Partly, "only who is on the same link can send to a loopback address"
+	}
+	return a
 }
 
 // judge makes the answer of all ends. See the package comment for the rule.

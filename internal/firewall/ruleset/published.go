@@ -1,11 +1,13 @@
 package ruleset
 
+import "net/netip"
+
 // Publication is a range of ports of this host that a rule sends elsewhere.
 type Publication struct {
 	Proto uint8
 	IPv4  bool
-	// Addrs are the addresses of this host that the rule holds for; Every is
-	// set when that is all of them but loopback.
+	// Addrs are the addresses of this host that the rule holds for, 127.0.0.1
+	// among them; Every is set when that is all of them.
 	Addrs Set
 	Every bool
 	First uint16
@@ -99,6 +101,9 @@ func (h *Host) toEveryPort(proto uint8, v4 bool) *class {
 	c.vals[DAddr] = h.arrival(v4)
 	if len(c.vals[DAddr]) == 0 {
 		c.vals[DAddr] = familySet(c).Minus(loopback4).Minus(loopback6)
+	}
+	if v4 { // a rewrite comes before the kernel looks for loopback addresses
+		c.vals[DAddr] = Union(c.vals[DAddr], Of(Address(netip.AddrFrom4([4]byte{127, 0, 0, 1}))))
 	}
 	c.vals[PktType], c.vals[FibDAddr] = Numbers(pktHost), Numbers(RouteLocal)
 	return c

@@ -45,21 +45,22 @@ func (w *walk) routeOn(c *class) (local, away []*class) {
 	return In{Field: DAddr, Set: w.host.own}.split(w, c)
 }
 
+const refusedLoopback = "the kernel drops packets to a loopback address that arrive on another interface"
+
 // martian lets a packet to a loopback address pass where route_localnet
 // allows it (ip-sysctl); IPv6 has no such setting.
 func (w *walk) martian(c *class) []*class {
-	const refused = "the kernel drops packets to a loopback address that arrive on another interface"
 	if !c.isIPv4() {
-		return w.refuse(c, refused)
+		return w.refuse(c, refusedLoopback)
 	}
 	if w.host.RouteLocalnet == nil {
 		yes, no := w.fork(c, Atom{Key: "route_localnet", Unknown: true, Why: "the setting route_localnet is not known"})
 		for _, n := range no {
-			w.refuse(n, refused)
+			w.refuse(n, refusedLoopback)
 		}
 		return yes
 	}
-	return w.perInterface(c, w.host.RouteLocalnet, refused+" (net.ipv4.conf.*.route_localnet is 0)")
+	return w.perInterface(c, w.host.RouteLocalnet, refusedLoopback+" (net.ipv4.conf.*.route_localnet is 0)")
 }
 
 // perInterface passes what arrives on interfaces with a setting and refuses

@@ -17,6 +17,8 @@ type Sender struct {
 	Addr      netip.Addr
 	Port      uint16
 	Interface string // that the packet arrives on
+	// Ordinary leaves out what only unusual packets have, but for Port.
+	Ordinary bool
 }
 
 // narrow takes what is known of the sender.
@@ -29,6 +31,11 @@ func (s Sender) narrow(c *class) {
 	}
 	if s.Interface != "" {
 		c.vals[IIf] = Of(Name(s.Interface))
+	}
+	for _, u := range usual {
+		if s.Ordinary && (u.field != SPort || s.Port == 0) {
+			c.vals[u.field] = c.vals[u.field].And(u.set)
+		}
 	}
 }
 

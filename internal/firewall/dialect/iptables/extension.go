@@ -295,14 +295,11 @@ func anyBit(f ruleset.Field, bits uint64) ruleset.Expr {
 	return ruleset.In{Field: f, Mask: ruleset.Number(bits), Set: ruleset.Range(ruleset.Number(1), f.Max())}
 }
 
-var statusNames = map[string]uint64{"EXPECTED": 1, "SEEN_REPLY": 2, "ASSURED": 4, "CONFIRMED": 8}
+// statusNames are the bits of --ctstatus. NONE is no bit, so that it alone
+// never matches (net/netfilter/xt_conntrack.c).
+var statusNames = map[string]uint64{"NONE": 0, "EXPECTED": 1, "SEEN_REPLY": 2, "ASSURED": 4, "CONFIRMED": 8}
 
 func (rr *ruleReader) status(o option) error {
-	if o.arg() == "NONE" {
-		const noted = 1 | 2 | 4 | 8
-		rr.match(maybeNot(ruleset.In{Field: ruleset.CtStatus, Mask: ruleset.Number(noted), Set: ruleset.Numbers(0)}, o.not))
-		return nil
-	}
 	bits := uint64(0)
 	for name := range strings.SplitSeq(o.arg(), ",") {
 		b, ok := statusNames[strings.ToUpper(name)]

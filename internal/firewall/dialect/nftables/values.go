@@ -132,7 +132,9 @@ func (rr *ruleReader) word(s, kind string) (ruleset.Set, error) {
 	if n, ok := rr.names[kind][s]; ok {
 		return ruleset.Numbers(n), nil
 	}
-	n, err := strconv.ParseUint(s, 0, 64)
+	// nft prints "0x50 [invalid type]" for a port where it does not know the
+	// protocol.
+	n, err := strconv.ParseUint(strings.TrimSuffix(s, " [invalid type]"), 0, 64)
 	if err != nil {
 		return nil, notValue(s)
 	}
