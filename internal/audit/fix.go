@@ -54,7 +54,7 @@ func rebindFixes(r *row) []exposure.Fix {
 	var out []exposure.Fix
 	for _, s := range settingsFor(r) {
 		out = append(out, exposure.Fix{
-			What:    fmt.Sprintf("if only this host needs it, bind it to loopback: in %s set `%s`", s.File, s.Set),
+			What:    fmt.Sprintf("if only this host needs it, bind it to loopback: in %s set `%s`, then restart it", s.File, s.Set),
 			Command: checkAndRestart(r, s.Check)})
 	}
 	return out
@@ -68,7 +68,7 @@ func settingsFor(r *row) []knowledge.Setting {
 	for _, n := range holderNames(r.Processes) {
 		known = known || slices.Contains(r.advice.Processes, n)
 		for _, s := range r.advice.Close.Loopback {
-			if strings.Contains(s.Check, n) || strings.Contains(s.File, n) {
+			if (strings.Contains(s.Check, n) || strings.Contains(s.File, stem(n))) && !slices.Contains(named, s) {
 				named = append(named, s)
 			}
 		}
@@ -80,6 +80,13 @@ func settingsFor(r *row) []knowledge.Setting {
 		return named
 	}
 	return r.advice.Close.Loopback
+}
+
+// stem is what a daemon's files are named after: redis of redis-server, ssh of
+// sshd.
+func stem(name string) string {
+	name, _, _ = strings.Cut(name, "-")
+	return strings.TrimSuffix(name, "d")
 }
 
 func checkAndRestart(r *row, check string) string {

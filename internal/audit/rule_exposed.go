@@ -45,16 +45,19 @@ func (r *row) encrypted() bool { return r.greeting != nil && r.greeting.TLS }
 func (r *row) exposedAs(rule, what string) exposure.Finding {
 	f := exposure.Finding{Rule: rule, Severity: r.exposureSeverity(), Title: r.advice.ID + ": " + what}
 	f.Because = append(f.Because, r.bound()+"; "+r.wallSays())
+	safe := r.authText(&f)
 	f.Because = append(f.Because, r.advice.Unsafe...)
 	if r.outsideOpen() {
 		f.Because = append(f.Because, "a scan from outside found it open")
 	}
-	if !r.confirmed() {
+	if !r.confirmed() && (r.greeting == nil || r.greeting.Auth != "none") {
 		f.Severity = lower(f.Severity)
 		f.SafeBecause = append(f.SafeBecause, "only the port number says that it is "+r.advice.ID+"; neither its program nor what it says does")
 	}
-	f.SafeBecause = append(f.SafeBecause, r.authText(&f)...)
-	f.SafeBecause = append(f.SafeBecause, r.advice.Safe...)
+	f.SafeBecause = append(f.SafeBecause, safe...)
+	if r.advice.Safe != nil {
+		f.SafeBecause = append(f.SafeBecause, "what may make it safe: "+strings.Join(r.advice.Safe, " "))
+	}
 	return f
 }
 

@@ -119,7 +119,7 @@ func (g *gatherer) startFirewall(ctx context.Context) func() {
 func (g *gatherer) scan(ctx context.Context) *exposure.Scan {
 	bar := newProgress(g.s)
 	defer bar.clear()
-	o := scan.SelfOptions{Addrs: g.addr, TCP: g.ports, NoTCP: g.ports != nil && len(g.ports) == 0, UDP: g.datagrams(), TCPBound: g.deviceBound(), Progress: bar.show}
+	o := scan.SelfOptions{Addrs: g.addr, TCP: g.ports, NoTCP: g.ports != nil && len(g.ports) == 0, UDP: g.datagrams(), Progress: bar.show}
 	if q := newQueues(ctx); q != nil {
 		defer q.close()
 		o.Queues = q
@@ -139,19 +139,6 @@ func (g *gatherer) datagrams() []exposure.Endpoint {
 		s := &g.in.Before.Sockets[i]
 		if s.NetNS.ID == g.in.Self.ID && s.State == exposure.Unconnected && s.Proto == exposure.UDP && g.asked(s.Port) {
 			out = append(out, exposure.Endpoint{Proto: s.Proto, Addr: s.Addr, Port: s.Port})
-		}
-	}
-	return out
-}
-
-// deviceBound are TCP listeners that only packets of their device reach: a
-// sweep over loopback does not meet them.
-func (g *gatherer) deviceBound() []exposure.Endpoint {
-	var out []exposure.Endpoint
-	for i := range g.in.Before.Sockets {
-		s := &g.in.Before.Sockets[i]
-		if s.NetNS.ID == g.in.Self.ID && s.State == exposure.Listen && s.Proto == exposure.TCP && s.Device != "" && g.asked(s.Port) {
-			out = append(out, s.Endpoint())
 		}
 	}
 	return out

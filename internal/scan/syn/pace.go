@@ -29,16 +29,17 @@ type reader struct {
 	drops    uint64
 	lost     bool // dropped since the session began
 	waiting  time.Duration
-	stuck    bool
+	stuck    bool // does not move; minded again once it does
+	tired    bool // patience is over; minded no more
 	lastSeen int
 }
 
 // hears tells that probes reach the queue.
-func (r *reader) hears() bool { return r.cost > 0 && r.quiet < calm && !r.stuck }
+func (r *reader) hears() bool { return r.cost > 0 && r.quiet < calm && !r.stuck && !r.tired }
 
 // allowance is how many probes the queue may take now.
 func (r *reader) allowance() int {
-	if r.stuck {
+	if r.stuck || r.tired {
 		return freeBatch
 	}
 	if !r.hears() {
@@ -136,7 +137,7 @@ func (p *pacer) see(q *Queue) {
 		}
 		p.readers[q.ID] = r
 	}
-	if q.Drops > r.drops && !r.stuck {
+	if q.Drops > r.drops && !r.stuck && !r.tired {
 		p.losses++
 	}
 	r.see(q, p.sent)
@@ -177,7 +178,7 @@ func (p *pacer) waited(d time.Duration) {
 	for _, r := range p.readers {
 		if r.used > 0 && r.allowance() == 0 {
 			r.waiting += d
-			r.stuck = r.waiting >= stuckAfter || p.patience <= 0
+			r.stuck, r.tired = r.waiting >= stuckAfter, p.patience <= 0
 		}
 	}
 }
@@ -196,7 +197,7 @@ func (p *pacer) drained() bool {
 
 // unread names the queues that could not be minded.
 func (p *pacer) unread() []string {
-	return p.names(func(r *reader) bool { return r.stuck })
+	return p.names(func(r *reader) bool { return r.stuck || r.tired })
 }
 
 // losers names the queues that lost packets during the session.

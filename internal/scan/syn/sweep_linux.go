@@ -188,7 +188,7 @@ func (w *sweep) finish(workers []*worker, last bool) {
 			suspects, strings.Join(pacer.losers(), ", "))
 	}
 	if unread := pacer.unread(); len(unread) > 0 {
-		w.gap("%s is full and is not being read: what it would answer is not known", strings.Join(unread, ", "))
+		w.gap("%s is full and is not being read, or too slowly to wait for: what it would answer is not known", strings.Join(unread, ", "))
 	}
 	if pacer.failed != nil {
 		w.gap("packet sockets of other programs could not be watched: %v; one that reads slowly may have been missed", pacer.failed)
