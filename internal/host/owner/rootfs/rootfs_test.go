@@ -5,9 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"syscall"
 	"testing"
 )
 
@@ -74,19 +72,6 @@ func TestReadFile(t *testing.T) {
 	}
 	if _, err := f.ReadFile("/etc/out", 100); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("outside: %v", err)
-	}
-	if runtime.GOOS != "linux" {
-		return
-	}
-	must(t, syscall.Mkfifo(filepath.Join(dir, "usr/pipe"), 0o644)) // an open would wait for a writer
-	if _, err := f.ReadFile("/usr/pipe", 100); !errors.Is(err, ErrNotRegular) {
-		t.Errorf("a pipe: %v", err)
-	}
-	sub, err := f.Sub("/usr")
-	must(t, err)
-	defer sub.Close()
-	if _, err := sub.ReadInto("pipe", nil, 100); !errors.Is(err, ErrNotRegular) {
-		t.Errorf("a pipe: %v", err)
 	}
 }
 
