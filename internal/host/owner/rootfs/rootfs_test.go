@@ -58,7 +58,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestReadFile(t *testing.T) {
-	f, dir := open(t)
+	f, _ := open(t)
 	for name, want := range map[string]string{"/absolute": "tool", "/up": "inner", "/opt/app/esc": "inner"} {
 		if got, err := f.ReadFile(name, 100); err != nil || string(got) != want {
 			t.Errorf("%s: %q %v", name, got, err)
