@@ -86,9 +86,30 @@ func (w *Wall) AskAny(proto exposure.Proto, v4, v6 bool, port uint16) exposure.P
 		answers = append(answers, w.Ask(proto, ip, port))
 	}
 	if len(addrs) == 0 {
-		return exposure.Permit{Verdict: exposure.Denied, Why: "this host has no address of that family but loopback"}
+		return w.askFuture(proto, v4, port)
 	}
 	return together(addrs, answers)
+}
+
+// Addresses that stand for one that the host may get (RFC 5737, RFC 3849).
+var (
+	future4 = netip.MustParseAddr("192.0.2.1")
+	future6 = netip.MustParseAddr("2001:db8::1")
+)
+
+// askFuture asks for a host that has no address of the family but loopback
+// now: nobody can come yet, and the rules say what holds once it has one.
+func (w *Wall) askFuture(proto exposure.Proto, v4 bool, port uint16) exposure.Permit {
+	ip := future6
+	if v4 {
+		ip = future4
+	}
+	h := w.host
+	host := ruleset.Host{Own: append(slices.Clone(h.Own), ip), Interfaces: h.Interfaces, Inner: h.Inner, Forwarding4: h.Forwarding4,
+		RouteLocalnet: h.RouteLocalnet, Forwarding6: h.Forwarding6, Routes: h.Routes}
+	p := newWall(w.rules, &host).Ask(proto, ip, port)
+	p.Why = strings.TrimPrefix(p.Why+"; this host has no address of that family but loopback now, so the answer is for one that it may get", "; ")
+	return p
 }
 
 // together joins the answers for several addresses of one listener.
