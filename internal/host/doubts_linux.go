@@ -17,7 +17,7 @@ import (
 func (v *survey) again() {
 	var without []*candidate
 	for _, c := range v.sockets {
-		if c.inode != 0 && len(c.holders) == 0 && c.Kernel == nil {
+		if c.inode != 0 && len(c.holders) == 0 && c.Kernel == nil && !c.early {
 			without = append(without, c)
 		}
 	}

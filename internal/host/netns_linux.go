@@ -236,13 +236,13 @@ func (p place) netns() exposure.NetNS {
 	return exposure.NetNS{ID: strconv.FormatUint(p.inode, 10), Name: p.name}
 }
 
-// choose picks the namespaces that o asks for.
-func (c census) choose(want string, self uint64) ([]place, error) {
+// choose picks the namespaces that are asked for.
+func (c census) choose(want string) ([]place, error) {
 	if want == "" || want == AllNetNS {
 		return c.places, nil
 	}
 	for _, p := range c.places {
-		if want == SelfNetNS && p.inode == self || want == p.name || want == strconv.FormatUint(p.inode, 10) {
+		if want == p.name || want == strconv.FormatUint(p.inode, 10) {
 			return []place{p}, nil
 		}
 	}

@@ -44,6 +44,7 @@ type candidate struct {
 	holders         []owner.Holder
 	subflow         bool // a TCP socket that belongs to an MPTCP one
 	hasFilter       bool // the filter's text is final
+	early           bool // listed before the look for holders began
 	drop            bool
 }
 

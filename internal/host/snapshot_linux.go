@@ -29,6 +29,8 @@ func (r *Reader) proc() string {
 func (r *Reader) snapshot(ctx context.Context, o Options) (exposure.Snapshot, error) {
 	s := exposure.Snapshot{Taken: time.Now().UTC(), Sockets: []exposure.Socket{}, Gaps: []exposure.Gap{}}
 	s.Host, _ = os.Hostname()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	v, err := r.survey(ctx, o)
 	if err != nil {
 		return s, err
@@ -45,6 +47,8 @@ func (r *Reader) snapshot(ctx context.Context, o Options) (exposure.Snapshot, er
 }
 
 func (r *Reader) stream(ctx context.Context, o Options, yield func(*exposure.Socket) error) ([]exposure.Gap, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	v, err := r.survey(ctx, o)
 	if err != nil {
 		return nil, err
@@ -91,41 +95,57 @@ func (v *survey) gap(format string, args ...any) {
 	}
 }
 
-// survey begins to look for the sockets' holders and finds the namespaces to
-// read.
+// survey reads the listening sockets of the namespaces that o asks for. The
+// own namespace is read before the look for holders begins, so that a socket
+// of it without a holder is not just a newer one; the others meanwhile. The
+// caller's thread must be locked, or its namespace has no path to enter by.
 func (r *Reader) survey(ctx context.Context, o Options) (*survey, error) {
 	v := &survey{ctx: ctx, r: r, o: o, ports: map[portKey]bool{}, iterators: map[sockiter.Kind]loadedIterator{}}
 	self, err := netnsInode("/proc/" + selfFile)
 	if err != nil {
 		return nil, fmt.Errorf("find the own network namespace (is /proc mounted?): %w", err)
 	}
+	own := r.ownPlace(self)
+	v.self = own.netns()
+	if everywhere := o.NetNS == "" || o.NetNS == AllNetNS; everywhere || o.NetNS == SelfNetNS {
+		v.visit(own)
+	}
+	for _, c := range v.sockets {
+		c.early = true
+	}
 	v.pending = v.find()
-	c, err := r.census(ctx, o.NetNS, self)
-	if err != nil {
-		return nil, err
+	if o.NetNS == SelfNetNS {
+		return v, nil
 	}
-	if v.places, err = c.choose(o.NetNS, self); err != nil {
-		return nil, err
-	}
-	for _, p := range c.places {
-		if p.inode == self {
-			v.self = p.netns()
-		}
-	}
-	if c.unseen > 0 && (o.NetNS == "" || o.NetNS == AllNetNS) {
-		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.unseen)
-	}
-	return v, nil
+	return v, v.visitOthers(self)
 }
 
-// census finds all namespaces, or just the caller's own.
-func (r *Reader) census(ctx context.Context, want string, self uint64) (census, error) {
-	if want != SelfNetNS {
-		return r.takeCensus(ctx, self)
-	}
+// ownPlace is the calling thread's namespace.
+func (r *Reader) ownPlace(self uint64) place {
 	found := map[uint64]*place{self: {inode: self, paths: []string{ownPath()}}}
 	r.named(found)
-	return census{places: ordered(found, self)[:1]}, nil
+	return *found[self]
+}
+
+// visitOthers finds the other namespaces and reads those that are asked for.
+func (v *survey) visitOthers(self uint64) error {
+	c, err := v.r.takeCensus(v.ctx, self)
+	if err != nil {
+		return err
+	}
+	places, err := c.choose(v.o.NetNS)
+	if err != nil {
+		return err
+	}
+	if c.unseen > 0 && len(places) == len(c.places) {
+		v.gap("network namespaces of %d process(es) not seen: reading them needs CAP_SYS_PTRACE, entering them CAP_SYS_ADMIN (run as root)", c.unseen)
+	}
+	for _, p := range places {
+		if len(v.places) == 0 || p.inode != self {
+			v.visit(p)
+		}
+	}
+	return nil
 }
 
 // ownPath is the calling thread's namespace by a path that other threads can
@@ -150,13 +170,9 @@ func (v *survey) find() <-chan found {
 	return out
 }
 
-// run reads everything and yields row by row. The caller's thread is locked
-// so that the path of its namespace stays good while others enter it.
+// run makes rows of what was gathered and yields them, then the connections.
 func (v *survey) run(yield func(*exposure.Socket) error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer v.closeIterators()
-	v.visitAll()
 	holders := <-v.pending
 	if holders.err != nil {
 		return fmt.Errorf("find the sockets' holders: %w", holders.err)
@@ -178,23 +194,18 @@ func (v *survey) run(yield func(*exposure.Socket) error) error {
 	return nil
 }
 
-// visitAll gathers the listening sockets of every namespace.
-func (v *survey) visitAll() {
-	v.spaces = make([]*space, len(v.places))
-	for i, p := range v.places {
-		ns := &space{NetNS: p.netns(), inode: p.inode, dir: v.threadDir()}
-		before := len(v.sockets)
-		err := v.within(p, ns, func() error { return v.list(ns) })
-		if v.ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			v.sockets = v.sockets[:before]
+// visit gathers the listening sockets of a namespace.
+func (v *survey) visit(p place) {
+	ns := &space{NetNS: p.netns(), inode: p.inode, dir: v.threadDir()}
+	before := len(v.sockets)
+	err := v.within(p, ns, func() error { return v.list(ns) })
+	if err != nil {
+		v.sockets, ns = v.sockets[:before], nil
+		if v.ctx.Err() == nil {
 			v.lost(p, err)
-			continue
 		}
-		v.spaces[i] = ns
 	}
+	v.places, v.spaces = append(v.places, p), append(v.spaces, ns)
 }
 
 // within runs fn inside a namespace. One that may not be entered is read from
