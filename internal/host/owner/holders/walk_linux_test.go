@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -115,35 +114,5 @@ func TestWalkAllocations(t *testing.T) {
 	})
 	if perWalk > 100 {
 		t.Errorf("%v allocations for 1000 descriptors", perWalk)
-	}
-}
-
-// The committed objects are what the committed source makes.
-func TestObjectsAreGenerated(t *testing.T) {
-	nettest.Need(t, "clang-14")
-	nettest.Need(t, "llvm-strip-14")
-	dir := t.TempDir()
-	cmd := exec.Command("go", "tool", "bpf2go", "-output-dir", dir, "-cc", "clang-14", "-strip", "llvm-strip-14",
-		"-target", "bpfel,bpfeb", "-output-suffix", "_linux", "-no-global-types", "-go-package", "holders",
-		"taskfile", "bpf/taskfile.c", "--", "-O2", "-g", "-Wall", "-Werror", "-std=gnu11")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	made, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(made) != 4 {
-		t.Fatalf("made %v %v", made, err)
-	}
-	for _, file := range made {
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		have, err := os.ReadFile(filepath.Base(file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(want) != string(have) {
-			t.Errorf("%s is not what go generate makes of its source", filepath.Base(file))
-		}
 	}
 }
