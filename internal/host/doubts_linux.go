@@ -2,12 +2,12 @@ package host
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/host/owner"
 	"github.com/portreeve/portreeve/internal/host/procfs"
 	"github.com/portreeve/portreeve/internal/host/sockiter"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,58 +33,63 @@ func (v *survey) again() {
 	}
 }
 
-// filters asks the sockets themselves for the filter that no table shows: of
+// filters asks the sockets themselves for what no table shows: the filter of
 // raw sockets, and of packet sockets without a classic one, which may have an
-// eBPF program. The holder's descriptor is copied for one question.
+// eBPF program; and a raw socket's device, where /proc was the source. The
+// holder's descriptor is copied for the questions.
 func (v *survey) filters() {
 	for _, c := range v.sockets {
-		if c.hasFilter || c.State != exposure.Raw && c.State != exposure.Packet {
-			continue
+		if !c.hasFilter && (c.State == exposure.Raw || c.State == exposure.Packet) {
+			c.Filter = c.ask()
 		}
-		c.Filter = v.askFilter(c)
 	}
 }
 
-func (v *survey) askFilter(c *candidate) string {
-	text := ""
+// ask puts the questions to the first holder that lets itself be asked, and
+// gives the filter's text.
+func (c *candidate) ask() string {
 	for _, h := range c.holders {
-		program, err := socketFilter(h, c.inode)
+		fd, err := copyDescriptor(h, c.inode)
+		if err != nil {
+			continue
+		}
+		defer unix.Close(fd)
+		if device, err := unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE); err == nil && c.State == exposure.Raw {
+			c.Device = device
+			c.Uncertain = slices.DeleteFunc(c.Uncertain, func(name string) bool { return name == "device" })
+		}
+		program, err := getFilter(fd)
 		switch {
-		case err == nil && len(program) == 0:
-			return ""
-		case err == nil:
-			return disassemble(program)
 		case errors.Is(err, errEBPF):
 			return filterEBPF
+		case err != nil:
+			return filterUnasked
 		}
-		text = filterUnasked
+		return disassemble(program)
 	}
-	if text == "" && len(c.holders) == 0 {
-		text = filterUnasked
-	}
-	return text
+	return filterUnasked
 }
 
 var errEBPF = errors.New("the filter is an eBPF program")
 
-// socketFilter copies the holder's descriptor (pidfd_getfd, Linux 5.6) and
-// asks it for its classic filter (SO_GET_FILTER, Linux 3.8).
-func socketFilter(h owner.Holder, inode uint64) ([]bpf.RawInstruction, error) {
+// copyDescriptor copies the holder's descriptor (pidfd_getfd, Linux 5.6; it
+// needs the right to trace the holder).
+func copyDescriptor(h owner.Holder, inode uint64) (int, error) {
 	pidfd, err := unix.PidfdOpen(int(h.PID), 0)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	defer unix.Close(pidfd)
 	fd, err := unix.PidfdGetfd(pidfd, int(h.FD), 0)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Ino != inode {
-		return nil, errVanished // the descriptor was reused
+		_ = unix.Close(fd)
+		return -1, errVanished // the descriptor was reused
 	}
-	return getFilter(fd)
+	return fd, nil
 }
 
 // clients leaves the datagram sockets of clients out of the default listing;

@@ -203,17 +203,17 @@ func mergeSubflows(sockets []*candidate) {
 }
 
 // sortSockets orders rows: own namespace first, then by name and inode; then
-// protocol, port, address, device and first process.
+// protocol, port, address, state, device and first process.
 func sortSockets(rows []exposure.Socket, self string) {
 	slices.SortStableFunc(rows, func(a, b exposure.Socket) int {
 		return cmp.Or(
 			boolFirst(a.NetNS.ID == self, b.NetNS.ID == self),
 			cmp.Compare(a.NetNS.Name, b.NetNS.Name),
 			cmp.Compare(a.NetNS.ID, b.NetNS.ID),
-			cmp.Compare(a.State, b.State),
 			cmp.Compare(a.Proto, b.Proto),
 			cmp.Compare(a.Port, b.Port),
 			a.Addr.IP.Compare(b.Addr.IP),
+			cmp.Compare(a.State, b.State),
 			cmp.Compare(a.Device, b.Device),
 			cmp.Compare(firstPID(&a), firstPID(&b)),
 		)

@@ -74,6 +74,9 @@ func (v *survey) listSource(ns *space, conn *sockdiag.Conn, s source) {
 			return nil
 		})
 	})
+	if request.Protocol == sockdiag.MPTCP && !ns.subflows && errors.Is(err, sockdiag.ErrUnsupported) {
+		return // nothing says that there is an MPTCP socket
+	}
 	if refused(err) {
 		err = v.listTwin(ns, s, request.States, err)
 	}
@@ -111,6 +114,7 @@ func (v *survey) add(ns *space, proto sockdiag.Protocol, d *sockdiag.Socket) {
 	}
 	c := new(candidate)
 	c.fromDiag(ns, proto, d)
+	ns.subflows = ns.subflows || c.subflow
 	ns.mptcp = ns.mptcp || c.subflow || !d.HasMark
 	v.sockets = append(v.sockets, c)
 }

@@ -24,7 +24,8 @@ type owners struct {
 	images    map[int32]procfs.Image
 	// unseen counts the rows without a holder whose holder may have been
 	// hidden from this reader.
-	unseen int
+	unseen    int
+	unseenWhy string
 }
 
 func newOwners(table *owner.Table, procRoot, root string) *owners {
@@ -144,9 +145,12 @@ func (o *owners) whyNoOwner(state exposure.State, inode uint64) string {
 	if inode == 0 {
 		return ownerless(state)
 	}
-	if why := o.table.Why(); why != "" {
-		o.unseen++
-		return why
+	for _, why := range []string{o.table.Why(), owner.Outside()} {
+		if why != "" {
+			o.unseen++
+			o.unseenWhy = why
+			return why
+		}
 	}
 	return ownerNone
 }
@@ -169,7 +173,7 @@ func (o *owners) gaps() []exposure.Gap {
 	if o.unseen == 0 {
 		return nil
 	}
-	return []exposure.Gap{{View: "host", Why: "owners of " + strconv.Itoa(o.unseen) + " socket(s) not seen: " + o.table.Why()}}
+	return []exposure.Gap{{View: "host", Why: "owners of " + strconv.Itoa(o.unseen) + " socket(s) not seen: " + o.unseenWhy}}
 }
 
 // row joins one service's sockets.

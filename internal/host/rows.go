@@ -17,9 +17,10 @@ type space struct {
 	// and only dir tells of it.
 	dir     string
 	outside bool
-	// mptcp: a TCP socket was listed that is part of an MPTCP one, or may be:
-	// only readers with CAP_NET_ADMIN are told, and are told the mark too.
-	mptcp bool
+	// subflows: a TCP socket was listed that is part of an MPTCP one; mptcp:
+	// or that may be, since only readers with CAP_NET_ADMIN are told (and are
+	// told the mark too).
+	subflows, mptcp bool
 	// links names the interfaces by index; read when a socket first needs it.
 	links map[uint32]string
 }
