@@ -51,7 +51,7 @@ var scaleCases = map[string]func() string{
 		for i := range 14 {
 			fmt.Fprintf(&b, ":c%d - [0:0]\n", i+1)
 			for j := range 8 {
-				fmt.Fprintf(&b, "-A c%d -s 10.%d.%d.0/24 -j c%d\n", i, i, j, i+1)
+				fmt.Fprintf(&b, "-A c%d -p tcp -m tcp --dport %d:65535 -j c%d\n", i, j, i+1)
 			}
 		}
 		return b.String() + "-A c14 -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -j c0\nCOMMIT\n"

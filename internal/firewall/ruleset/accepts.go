@@ -20,7 +20,7 @@ const mostAccepts = 1 << 16
 func (s *RuleSet) Accepts(h *Host) []Acceptance {
 	k := *h
 	k.prepare()
-	a := &accepts{walk: &walk{set: s, host: &k}, seen: map[string]bool{}}
+	a := &accepts{walk: &walk{set: s, host: &k}, seen: map[string]bool{}, been: map[entry]bool{}}
 	for _, v4 := range []bool{true, false} {
 		for _, proto := range portProtocols {
 			a.proto, a.v4 = proto, v4
@@ -51,12 +51,25 @@ type accepts struct {
 	v4    bool
 	start *class
 	seen  map[string]bool
+	been  map[entry]bool
 	out   []Acceptance
 }
 
+// entry is a visit by a way on which a rule named the port, or not.
+type entry struct {
+	visit
+	named bool
+}
+
 func (a *accepts) chain(ch *Chain, in []*class, depth int, named bool) {
-	if depth > mostDepth {
+	if depth > mostDepth || len(in) == 0 {
 		return
+	}
+	if v := (entry{visit{ch, in[0]}, named}); len(in) == 1 {
+		if a.been[v] {
+			return
+		}
+		a.been[v] = true
 	}
 	for _, r := range ch.Rules {
 		a.walk.steps++

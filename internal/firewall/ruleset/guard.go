@@ -51,6 +51,7 @@ func (s *RuleSet) Prepare() {
 		for _, r := range ch.Rules {
 			r.guard.idle = !r.acts()
 		}
+		ch.compile()
 	}
 	sortBase(s.base)
 	s.cutPorts()

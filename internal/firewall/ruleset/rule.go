@@ -80,6 +80,7 @@ type Chain struct {
 	Legacy bool
 	Rules  []*Rule
 
+	items  []item
 	mayAct bool // some rule or policy below can drop or change a packet
 }
 

@@ -27,7 +27,7 @@ type walk struct {
 	arrived   []*class
 	steps     int
 	draws     int
-	nat       bool // the present base chain is a NAT chain
+	unmoved   map[visit]bool
 	tooMuch   bool
 	anySender bool // the question is about a sender who is not ordinary
 	// onRewrite, when set, sees every class that a rule rewrites.
@@ -45,16 +45,12 @@ func (w *walk) chain(ch *Chain, in []*class, depth int, named bool) (back []*cla
 		w.tooMuch = true
 	}
 	live := in
-	for _, r := range ch.Rules {
+	for i := range ch.items {
 		if len(live) == 0 || w.tooMuch {
 			break
 		}
 		w.steps++
-		if !admitsAny(&r.guard, live) {
-			continue
-		}
-		at := place{ch, r, depth, named || r.guard.names}
-		next, out := w.rule(at, live)
+		next, out := w.item(place{chain: ch, depth: depth, named: named}, &ch.items[i], live)
 		if len(next) != len(live) {
 			next = merge(next)
 		}
@@ -62,6 +58,21 @@ func (w *walk) chain(ch *Chain, in []*class, depth int, named bool) (back []*cla
 	}
 	w.tooMuch = w.tooMuch || w.steps > mostSteps
 	return merge(append(back, live...))
+}
+
+// item runs classes through a rule or a run of rules.
+func (w *walk) item(at place, it *item, in []*class) (next, back []*class) {
+	if it.run != nil {
+		if !admitsAny(&it.run.guard, in) {
+			return in, nil
+		}
+		return w.run(at, it.run, in)
+	}
+	if !admitsAny(&it.rule.guard, in) {
+		return in, nil
+	}
+	at.rule, at.named = it.rule, at.named || it.rule.guard.names
+	return w.rule(at, in)
 }
 
 func admitsAny(g *guard, in []*class) bool {
@@ -133,14 +144,35 @@ func (w *walk) decide(at place, d Decide, in []*class) (on, next, back []*class)
 	case Return:
 		return nil, nil, in
 	case Jump:
-		if !d.Target.mayAct {
-			return nil, in, nil
-		}
-		return nil, w.chain(d.Target, in, at.depth+1, at.named), nil
+		return nil, w.jump(at, d.Target, in), nil
 	case Goto:
 		return nil, nil, w.chain(d.Target, in, at.depth+1, at.named)
 	}
 	return nil, nil, nil
+}
+
+// jump runs classes through a chain. A class that a chain leaves as it is
+// needs not go there again: jumps may meet in one chain by many ways.
+func (w *walk) jump(at place, to *Chain, in []*class) []*class {
+	key := visit{to, in[0]}
+	if !to.mayAct || len(in) == 1 && w.unmoved[key] {
+		return in
+	}
+	ends := len(w.accepted) + len(w.dropped) + len(w.arrived)
+	back := w.chain(to, in, at.depth+1, at.named)
+	if len(in) == 1 && len(back) == 1 && back[0] == in[0] && ends == len(w.accepted)+len(w.dropped)+len(w.arrived) {
+		if w.unmoved == nil {
+			w.unmoved = map[visit]bool{}
+		}
+		w.unmoved[key] = true
+	}
+	return back
+}
+
+// visit is a class entering a chain.
+type visit struct {
+	chain *Chain
+	class *class
 }
 
 func (w *walk) end(list *[]*class, m mark, in []*class) {
@@ -348,7 +380,6 @@ func (w *walk) baseChain(ch *Chain, in []*class) []*class {
 	if len(see) == 0 {
 		return in
 	}
-	w.nat = ch.Kind == NATChain
 	w.accepted = nil
 	back := w.chain(ch, see, 0, false)
 	kind, list := markAcceptPolicy, &w.accepted
