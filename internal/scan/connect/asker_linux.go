@@ -17,6 +17,7 @@ import (
 type asker struct {
 	*sweep
 	addr    netip.Addr
+	limit   int // probes that may be pending
 	timeout time.Duration
 	tell    func(exposure.PortState)
 
@@ -127,18 +128,19 @@ func (a *asker) vanished() bool {
 	return a.gone != nil
 }
 
-// relax gives descriptors and local ports time to come free.
+// relax gives descriptors and local ports time to come free. While probes are
+// pending theirs will, so only waiting without any counts as hardship.
 func (a *asker) relax() {
-	start := time.Now()
 	if a.spare != nil {
 		a.discard(a.spare)
 	}
-	if len(a.pending) > 0 {
+	if n := len(a.pending); n > 0 {
+		a.limit = n
 		a.collect(a.patience())
+		return
 	}
-	time.Sleep(5 * time.Millisecond)
-	a.limit = max(1, min(a.limit, len(a.pending)*9/10))
-	a.waited += time.Since(start)
+	time.Sleep(hardshipPause)
+	a.waited += hardshipPause
 }
 
 // source gives the spare source, or a new one where there is none or it has

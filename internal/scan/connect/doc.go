@@ -1,8 +1,8 @@
 // Package connect asks TCP ports of this host's own addresses with connect(2),
 // for those who hold no privilege.
 //
-// Terms. A source is a socket bound to the asked address and a port of the
-// kernel's choice; a refused connect leaves it usable, so one source asks
+// Terms. A source is a socket bound to the asked address and a free port; a
+// refused connect leaves it usable, so one source asks
 // thousands of ports and no local port is used up. A probe is pending while
 // the kernel waits for an answer. Exhaustion is a shortage of the asker's own
 // means (descriptors, memory, local ports): it slows the sweep and, if it

@@ -23,37 +23,57 @@ type source struct {
 }
 
 // openSource makes a non-blocking socket bound to addr that resets what it
-// connects to when it is closed.
+// connects to when it is closed. The port is bound by number: one that the
+// kernel chose would be given up after the first refused connect, and the next
+// one chosen might be the asked port.
 func openSource(addr netip.Addr) (*source, error) {
+	for range bindTries {
+		s, err := bindSource(addr, 0)
+		if err != nil {
+			return nil, err
+		}
+		local := s.local
+		s.close()
+		if s, err = bindSource(addr, local); !errors.Is(err, unix.EADDRINUSE) {
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("bind to a free port of %s: %w", addr, unix.EADDRINUSE)
+}
+
+// bindTries bounds the race for a port between choosing and binding it.
+const bindTries = 8
+
+func bindSource(addr netip.Addr, port uint16) (*source, error) {
 	fd, err := unix.Socket(sockaddr.Family(addr), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	s := &source{fd: fd}
-	if err := s.prepare(addr); err != nil {
+	if err := s.prepare(netip.AddrPortFrom(addr, port)); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *source) prepare(addr netip.Addr) error {
+func (s *source) prepare(from netip.AddrPort) error {
 	if err := unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return fmt.Errorf("set SO_LINGER: %w", err)
 	}
 	level, option := unix.IPPROTO_IPV6, unix.IPV6_RECVERR
-	if addr.Is4() {
+	if from.Addr().Is4() {
 		level, option = unix.IPPROTO_IP, unix.IP_RECVERR
 	}
 	if err := unix.SetsockoptInt(s.fd, level, option, 1); err != nil {
 		return fmt.Errorf("ask for ICMP errors: %w", err)
 	}
-	sa, err := sockaddr.New(netip.AddrPortFrom(addr, 0))
+	sa, err := sockaddr.New(from)
 	if err != nil {
 		return err
 	}
 	if err := unix.Bind(s.fd, sa); err != nil {
-		return fmt.Errorf("bind to %s: %w", addr, err)
+		return fmt.Errorf("bind to %s: %w", from, err)
 	}
 	s.local, err = sockaddr.LocalPort(s.fd)
 	return err

@@ -72,7 +72,7 @@ func (w *sweep) gap(format string, args ...any) {
 
 // address asks all ports of one address, and the silent ones again.
 func (w *sweep) address(ctx context.Context, addr netip.Addr, ports []uint16, tell func(exposure.PortState)) {
-	a := &asker{sweep: w, addr: addr, pending: map[int]*source{}, timeout: w.t.timeout(), tell: tell}
+	a := &asker{sweep: w, addr: addr, limit: w.limit, pending: map[int]*source{}, timeout: w.t.timeout(w.limit), tell: tell}
 	defer a.close()
 	a.openCanary()
 	a.round(ctx, ports, true)
@@ -100,17 +100,17 @@ func (a *asker) again(ctx context.Context) {
 		return
 	}
 	a.silent = nil
-	if len(silent) <= fewSilent {
+	if len(silent) <= min(fewSilent, longRounds*a.limit) {
 		a.timeout = longTimeout
 		a.round(ctx, silent, false)
 		return
 	}
 	rand.Shuffle(len(silent), func(i, j int) { silent[i], silent[j] = silent[j], silent[i] })
-	before := a.told
-	a.round(ctx, silent[:sampleSize], false)
+	before, sample := a.told, min(sampleSize, len(silent))
+	a.round(ctx, silent[:sample], false)
 	if a.told > before {
-		a.round(ctx, silent[sampleSize:], false)
+		a.round(ctx, silent[sample:], false)
 	} else {
-		a.silent = append(a.silent, silent[sampleSize:]...)
+		a.silent = append(a.silent, silent[sample:]...)
 	}
 }
