@@ -90,4 +90,7 @@ type Summary struct {
 	ShortLived []string `json:"short_lived"`
 	Notes      []string `json:"notes"`
 	Vantages   []string `json:"vantages"` // names of outside views that covered this host
+	// Reach is an address at which other machines may scan this host; empty
+	// when it has none but loopback.
+	Reach string `json:"reach,omitempty"`
 }

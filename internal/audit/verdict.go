@@ -97,7 +97,7 @@ func (r *row) confirmed() bool {
 func summarize(in *Input, rep *Report, rows []*row) Summary {
 	s := Summary{Endpoints: len(rows), Addresses: len(in.Addrs),
 		Verdicts: map[exposure.Verdict]int{}, Findings: map[exposure.Severity]int{},
-		ShortLived: in.shortLived(), Notes: []string{}, Vantages: in.vantageNames(),
+		ShortLived: in.shortLived(), Notes: []string{}, Vantages: in.vantageNames(), Reach: in.reachAt(),
 	}
 	for _, r := range rows {
 		if r.reachable() {
@@ -149,6 +149,21 @@ func everythingAnswers(sc *exposure.Scan) []string {
 		}
 	}
 	return out
+}
+
+// reachAt is the address that reaches farthest, IPv4 first.
+func (in *Input) reachAt() string {
+	best, rank := "", -1
+	for _, a := range in.Addrs {
+		n := map[exposure.Scope]int{exposure.ScopePrivate: 2, exposure.ScopePublic: 4}[exposure.ScopeOf(a.IP)]
+		if n > 0 && a.IP.Is4() {
+			n++
+		}
+		if n > 0 && n > rank {
+			best, rank = a.IP.String(), n
+		}
+	}
+	return best
 }
 
 // vantageNames are the outside views that hold this host.

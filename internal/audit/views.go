@@ -128,6 +128,9 @@ func (r *row) wallSays() string {
 	}
 	switch r.permit.Verdict {
 	case exposure.Permitted:
+		if by == "" {
+			return "no firewall rule keeps strangers out"
+		}
 		return "the firewall lets any stranger in" + by
 	case exposure.Denied:
 		return "the firewall keeps strangers out" + by

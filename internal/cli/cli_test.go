@@ -23,6 +23,13 @@ func call(t *testing.T, stdin string, args ...string) (stdout, stderr string, co
 	return out.String(), errs.String(), code
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

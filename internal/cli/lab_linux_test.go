@@ -251,10 +251,3 @@ func programDir(t *testing.T, mode os.FileMode) string {
 	t.Cleanup(func() { _ = os.RemoveAll(base) })
 	return base
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

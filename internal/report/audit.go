@@ -96,8 +96,11 @@ func (p *auditPage) outside() {
 		return
 	}
 	p.lines(wrap("No outside view yet: a self-scan does not meet your firewall as a stranger does. Get one on another host, then give it to the audit:", p.st.Width, 0))
-	host := Escape(p.rep.Host)
-	p.line("  nmap -Pn -p- -oX v.xml " + host + "    portreeve audit --vantage v.xml")
+	at := p.rep.Summary.Reach
+	if at == "" {
+		at = Escape(p.rep.Host)
+	}
+	p.line("  nmap -Pn -p- -oX v.xml " + at + "    portreeve audit --vantage v.xml")
 }
 
 // concern is one finding, or the same finding on several addresses of one
