@@ -3,6 +3,7 @@ package ruleset
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -146,9 +147,24 @@ func (f Field) Full() Set { return Range(Value{}, f.Max()) }
 // Except is the complement of a set within the field.
 func (f Field) Except(s Set) Set { return f.Full().Minus(s) }
 
+// isName reports fields that hold names of interfaces.
+func (f Field) isName() bool { return f == IIf || f == OIf || f == PhysIn || f == PhysOut }
+
+// awkward reports a set of names that is best told by what it leaves out.
+func (f Field) awkward(s Set) bool {
+	return f.isName() && slices.ContainsFunc(s, func(iv Interval) bool { return f.interval(iv) == "" })
+}
+
 // text writes a set of values for people, the first few of many.
 func (f Field) text(s Set) string {
 	const most = 4
+	if f.awkward(s) {
+		rest := f.Except(s).Minus(Of(Value{}, Name("lo")))
+		if f.awkward(rest) {
+			return "some names"
+		}
+		return "any but " + f.text(rest)
+	}
 	var parts []string
 	for i, iv := range s {
 		if i == most {
@@ -201,7 +217,8 @@ func addressText(iv Interval) string {
 	return lo.String() + "-" + hi.String()
 }
 
-// nameText writes a name, or the pattern that an interval of names is.
+// nameText writes a name, or the pattern that an interval of names is; other
+// intervals have no text.
 func nameText(iv Interval) string {
 	b := iv.Lo.bytes()
 	stem := string(bytes.TrimRight(b[:], "\x00"))
@@ -211,5 +228,5 @@ func nameText(iv Interval) string {
 	if NamePattern(stem, true).Equal(Set{iv}) {
 		return stem + "*"
 	}
-	return "others"
+	return ""
 }

@@ -34,19 +34,27 @@ func dividedBy(f Field, passed, denied []*class) string {
 	p, d := values(f, passed), values(f, denied)
 	onlyP, onlyD := p.Minus(d), d.Minus(p)
 	switch {
-	case differs(f, passed, denied) && len(onlyP) == 0 && len(onlyD) == 0:
+	case len(onlyP)+len(onlyD) == 0 && differs(f, passed, denied):
 		return "the " + f.String()
-	case len(onlyP) == 0 && len(onlyD) == 0:
+	case len(onlyP)+len(onlyD) == 0:
 		return ""
-	case len(onlyD) == 0 || (len(onlyP) > 0 && simpler(onlyP, onlyD)):
+	case len(onlyP) == 0:
+		onlyP = p
+	case len(onlyD) == 0:
+		onlyD = d
+	}
+	if f.simpler(onlyP, onlyD) {
 		return "the " + f.String() + " (permitted: " + f.text(onlyP) + ")"
 	}
 	return "the " + f.String() + " (denied: " + f.text(onlyD) + ")"
 }
 
 // simpler reports that a is shorter to say than b: fewer or narrower parts.
-func simpler(a, b Set) bool {
-	if len(a) != len(b) {
+func (f Field) simpler(a, b Set) bool {
+	switch {
+	case f.awkward(a) != f.awkward(b):
+		return f.awkward(b)
+	case len(a) != len(b):
 		return len(a) < len(b)
 	}
 	return span(a).Compare(span(b)) <= 0

@@ -219,21 +219,18 @@ func elementAddress(v string) (ruleset.Set, error) {
 	return addressRange(v)
 }
 
-// elementPort reads "tcp:80", "80", "udp:53-60"; without a protocol it is TCP
-// (ipset(8)), and a bitmap:port set, whose elements have none, looks at TCP
-// and UDP alike.
+// elementPort reads "tcp:80", "udp:53-60", and "80" of a bitmap:port set, which
+// looks at the port of any transport. Sets of other types are saved with the
+// protocol.
 func elementPort(v string) ([]ruleset.Set, error) {
 	proto, port, named := strings.Cut(v, ":")
-	protos := ruleset.Numbers(6)
+	protos := ruleset.Numbers(6, 17, 132, 136)
 	if !named {
 		port = v
-		protos = ruleset.Numbers(6, 17, 132, 136)
-	} else {
-		n, ok := protocolNumber(proto)
-		if !ok {
-			return nil, errArgument
-		}
+	} else if n, ok := protocolNumber(proto); ok {
 		protos = ruleset.Numbers(n)
+	} else {
+		return nil, errArgument
 	}
 	s, err := portRange(port)
 	return []ruleset.Set{protos, s}, err

@@ -214,7 +214,7 @@ func ruleText(s string) string {
 	for _, cmd := range []string{"-A ", "-I ", "--append ", "--insert "} {
 		if _, rest, ok := strings.Cut(s, cmd); ok {
 			_, rest, _ = strings.Cut(strings.TrimSpace(rest), " ")
-			return rest
+			return strings.TrimSpace(rest)
 		}
 	}
 	return s
