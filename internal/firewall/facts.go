@@ -17,7 +17,12 @@ func (r *reading) facts() *ruleset.Host {
 	if net, err := r.o.Kernel.Network(); err == nil {
 		h.Inner, h.Interfaces, h.Own = net.Inner, net.Interfaces, []netip.Addr{}
 		for _, name := range slices.Sorted(maps.Keys(net.Interfaces)) {
-			h.Own = append(h.Own, net.Interfaces[name]...)
+			for _, ip := range net.Interfaces[name] {
+				if ip.Is6() && ip.IsLinkLocalUnicast() {
+					ip = ip.WithZone(name) // it is reached on that interface only
+				}
+				h.Own = append(h.Own, ip)
+			}
 		}
 	} else {
 		r.gap("the addresses of this host could not be read: " + err.Error())

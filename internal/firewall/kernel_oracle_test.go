@@ -103,4 +103,70 @@ table inet g { chain input { type filter hook input priority 10; policy accept;
  fib saddr . iif oif missing drop
 }
 }`,
+	`table inet d { flags dormant;
+ chain input { type filter hook input priority 0; policy drop;
+}
+}
+table netdev n { chain i { type filter hook ingress device "eth1" priority 0; policy accept;
+ udp dport 53 drop
+ tcp dport 22 drop
+}
+}
+table bridge b { chain input { type filter hook input priority 0; policy drop;
+}
+}`,
+}
+
+// Reading leaves no table behind, in a namespace without any and in one with
+// a legacy table.
+func TestReadCreatesNothing(t *testing.T) {
+	nettest.Need(t, "iptables-legacy-restore")
+	ns := nettest.New(t)
+	names := func() string {
+		return ns.Script("cat /proc/net/ip_tables_names /proc/net/ip6_tables_names; nft list tables")
+	}
+	for _, setup := range []string{"", "echo '*filter\nCOMMIT' | iptables-legacy-restore"} {
+		ns.Script(setup)
+		before := names()
+		ns.Do(func() {
+			w, gaps := Read(t.Context(), Options{})
+			if len(gaps) > 0 || w.Present() {
+				t.Errorf("gaps %v, present %v", gaps, w.Present())
+			}
+		})
+		if after := names(); after != before {
+			t.Errorf("tables before %q, after %q", before, after)
+		}
+	}
+}
+
+// IP sets of the kernel, as ipset saves them.
+func TestKernelAgreesOnIPSets(t *testing.T) {
+	nettest.Need(t, "ipset")
+	nettest.Need(t, "iptables-legacy-restore")
+	l := newLab(t)
+	l.host.Script(`
+ipset create nets hash:net
+ipset add nets 10.9.0.0/24
+ipset add nets 10.9.0.3 nomatch
+ipset create doors hash:ip,port
+ipset add doors 10.9.0.1,tcp:80
+ipset add doors 10.9.0.1,udp:1000-1001
+ipset create ports bitmap:port range 0-60000
+ipset add ports 443
+ipset create both list:set
+ipset add both nets
+`)
+	rules := `*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp -m set --match-set nets src -m tcp --dport 22 -j ACCEPT
+-A INPUT -m set --match-set doors dst,dst -j ACCEPT
+-A INPUT -m set --match-set ports dst -j ACCEPT
+-A INPUT -p udp -m udp --dport 53 -m set ! --match-set both src -j ACCEPT
+COMMIT
+`
+	if err := l.restore("iptables-legacy-restore", rules); err != nil {
+		t.Fatal(err)
+	}
+	l.compare(rules, allProbes(false, 0))
 }

@@ -121,10 +121,11 @@ type probe struct {
 	to    netip.AddrPort
 	n     uint32
 	got   bool
+	last  string // how the last try went, for the failure message
 }
 
 func (p *probe) String() string {
-	return fmt.Sprintf("%s %s:%d (%s) to %s", p.proto, p.from.addr, p.sport, p.from.iface, p.to)
+	return fmt.Sprintf("%s %s:%d (%s) to %s %s", p.proto, p.from.addr, p.sport, p.from.iface, p.to, p.last)
 }
 
 // send sends all probes at once and notes what arrived. Probes that should
@@ -194,7 +195,9 @@ func (p *probe) deliver(fd *int, patience time.Duration) bool {
 		time.Sleep(5 * time.Millisecond) // an ICMP error may close a socket that is closed too soon
 		return false
 	}
+	name, _ := unix.Getsockname(*fd)
 	if err != nil && err != syscall.EINPROGRESS {
+		p.last = fmt.Sprintf("[connect: %v, from %+v]", err, name)
 		return false
 	}
 	fds := []unix.PollFd{{Fd: int32(*fd), Events: unix.POLLOUT}}
@@ -204,11 +207,13 @@ func (p *probe) deliver(fd *int, patience time.Duration) bool {
 			continue
 		}
 		if n == 0 {
+			p.last = fmt.Sprintf("[no answer, from %+v]", name)
 			return false
 		}
 		break
 	}
 	soerr, err := unix.GetsockoptInt(*fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	p.last = fmt.Sprintf("[%v, from %+v]", syscall.Errno(soerr), name)
 	return err == nil && soerr == 0
 }
 

@@ -48,6 +48,7 @@ func (w *Wall) Present() bool {
 // an address and port of this host. An unspecified address stands for all
 // addresses of its family that the host has.
 func (w *Wall) Ask(proto exposure.Proto, dst netip.Addr, port uint16) exposure.Permit {
+	dst = dst.Unmap()
 	if dst.IsUnspecified() {
 		return w.AskAny(proto, dst.Is4(), dst.Is6(), port)
 	}

@@ -10,7 +10,7 @@ import (
 // the rules themselves do not tell. The zero Host knows nothing, and says so
 // where it matters.
 type Host struct {
-	// Own are the addresses of this host, zones dropped; nil when not known.
+	// Own are the addresses of this host; nil when not known.
 	Own []netip.Addr
 	// Interfaces are the addresses by interface, in the kernel's order; it
 	// may be nil.

@@ -207,6 +207,22 @@ func objectText(kind string, arg any) string {
 	case "&", "|", "^", "<<", ">>":
 		return "(" + strings.Join(texts(l), " "+kind+" ") + ")"
 	}
+	return rareText(kind, arg)
+}
+
+// rareText writes expressions that few rules hold.
+func rareText(kind string, arg any) string {
+	o, _ := arg.(object)
+	switch kind {
+	case "socket", "rt", "ipsec", "osf":
+		return kind + " " + text(o["key"])
+	case "numgen":
+		return "numgen " + text(o["mode"]) + " mod " + text(o["mod"])
+	case "jhash", "symhash":
+		return joinWords([]string{kind, exprText(o["expr"]), "mod", text(o["mod"])})
+	case "ip option", "tcp option", "exthdr":
+		return joinWords([]string{kind, text(o["name"]), text(o["field"])})
+	}
 	return statementText(kind, arg)
 }
 
