@@ -6,10 +6,17 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/portreeve/portreeve/internal/cli"
 )
 
 func main() {
+	debug.SetGCPercent(gcPercent)
 	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
+
+// gcPercent lets the heap reach 16 MiB before the first collection: a listing
+// of a small host then ends without one, which is a fifth of its time. Memory
+// stays bounded, with live data counted fourfold.
+const gcPercent = 400

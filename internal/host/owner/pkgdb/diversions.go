@@ -57,6 +57,18 @@ func (d diversions) wanted(names *nameSet) *nameSet {
 	return all
 }
 
+// concern reports whether any diversion is about a wanted file.
+func (d diversions) concern(names *nameSet) bool {
+	for name := range names.names {
+		_, to := d.to[name]
+		_, from := d.from[name]
+		if to || from {
+			return true
+		}
+	}
+	return false
+}
+
 // owned tells which file that was asked for a package's listed path stands
 // for; false when its file was diverted elsewhere.
 func (d diversions) owned(listed, pkg string, names *nameSet) (asked string, ok bool) {

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +44,12 @@ func findDpkg(ctx context.Context, root Root, names *nameSet) error {
 		return err
 	}
 	wanted := diverted.wanted(names)
-	hits, err := searchFiles(ctx, info, lists, wanted, lineNames)
+	// Where a diversion is about a wanted file, two packages may name it.
+	asked := names
+	if diverted.concern(names) {
+		asked = nil
+	}
+	hits, err := searchFiles(ctx, info, lists, wanted, asked, lineNames)
 	if err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func findStatusD(ctx context.Context, root Root, names *nameSet) error {
 	if err != nil {
 		return err
 	}
-	hits, err := searchFiles(ctx, dir, lists, names, sumNames)
+	hits, err := searchFiles(ctx, dir, lists, names, names, sumNames)
 	for _, h := range hits {
 		names.found(names.names[h.name], dpkgName(strings.TrimSuffix(h.file, ".md5sums")))
 	}
@@ -95,51 +103,101 @@ func dpkgName(list string) string {
 // hit is a name found in a file of a database.
 type hit struct{ file, name string }
 
+// search is one reading of many files in parallel. Files that look as if they
+// belonged to what is wanted come first, and it ends when all was found: a
+// package's name mostly begins like its program.
+type search struct {
+	dir    *rootfs.FS
+	files  []string
+	wanted *nameSet
+	split  func([]byte, func([]byte))
+	next   atomic.Int64
+	enough atomic.Bool
+
+	mu      sync.Mutex
+	hits    []hit
+	asked   *nameSet
+	missing map[string]string // of asked: paths that are not found yet
+}
+
 // searchFiles reads many files in parallel and gives the names in them that
-// are wanted.
-func searchFiles(ctx context.Context, dir *rootfs.FS, files []string, wanted *nameSet, split func([]byte, func([]byte))) ([]hit, error) {
-	var next atomic.Int64
-	var mu sync.Mutex
-	var hits []hit
+// are wanted: enough of them for every path of asked, or all where asked is
+// nil.
+func searchFiles(ctx context.Context, dir *rootfs.FS, files []string, wanted, asked *nameSet, split func([]byte, func([]byte))) ([]hit, error) {
+	s := &search{dir: dir, files: likelyFirst(files, wanted), wanted: wanted, asked: asked, split: split}
+	if asked != nil {
+		s.missing = maps.Clone(asked.files)
+	}
 	var failed error
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), 8, len(files)) {
 		wg.Go(func() {
-			mine, err := searchSome(ctx, dir, files, &next, wanted, split)
-			mu.Lock()
-			defer mu.Unlock()
-			hits = append(hits, mine...)
+			err := s.some(ctx)
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			failed = errors.Join(failed, err)
 		})
 	}
 	wg.Wait()
-	return hits, failed
+	return s.hits, failed
 }
 
-func searchSome(ctx context.Context, dir *rootfs.FS, files []string, next *atomic.Int64, wanted *nameSet, split func([]byte, func([]byte))) ([]hit, error) {
-	var hits []hit
+// likelyPrefix is how much of a program's name a package's name should have.
+const likelyPrefix = 3
+
+// likelyFirst orders files: those whose name holds the beginning of a wanted
+// file's name before the others.
+func likelyFirst(files []string, wanted *nameSet) []string {
+	var stems []string
+	for asked := range wanted.files {
+		base := path.Base(asked)
+		stems = append(stems, base[:min(likelyPrefix, len(base))])
+	}
+	var likely, others []string
+	for _, f := range files {
+		if slices.ContainsFunc(stems, func(s string) bool { return strings.Contains(f, s) }) {
+			likely = append(likely, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return append(likely, others...)
+}
+
+func (s *search) some(ctx context.Context) error {
 	buf := make([]byte, 0, 128<<10) // most lists are smaller
-	for {
-		i := int(next.Add(1) - 1)
-		if i >= len(files) {
-			return hits, nil
+	for !s.enough.Load() {
+		i := int(s.next.Add(1) - 1)
+		if i >= len(s.files) {
+			return nil
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		text, err := dir.ReadInto(files[i], buf, maxList)
+		text, err := s.dir.ReadInto(s.files[i], buf, maxList)
 		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", files[i], err)
+			return fmt.Errorf("%s: %w", s.files[i], err)
 		}
 		buf = text[:0]
-		split(text, func(name []byte) {
-			if _, ok := wanted.lookup(name); ok {
-				hits = append(hits, hit{files[i], string(name)})
+		s.split(text, func(name []byte) {
+			if _, ok := s.wanted.lookup(name); ok {
+				s.hit(hit{s.files[i], string(name)})
 			}
 		})
+	}
+	return nil
+}
+
+func (s *search) hit(h hit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hits = append(s.hits, h)
+	if s.asked != nil {
+		delete(s.missing, s.asked.names[h.name])
+		s.enough.Store(len(s.missing) == 0)
 	}
 }
 

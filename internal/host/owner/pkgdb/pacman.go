@@ -30,7 +30,7 @@ func findPacman(ctx context.Context, root Root, names *nameSet) error {
 			lists = append(lists, p+"/files")
 		}
 	}
-	hits, err := searchFiles(ctx, dir, lists, names, pacmanNames)
+	hits, err := searchFiles(ctx, dir, lists, names, names, pacmanNames)
 	for _, h := range hits {
 		names.found(names.names[h.name], pacmanName(strings.TrimSuffix(h.file, "/files")))
 	}
