@@ -160,9 +160,20 @@ type found struct {
 	err   error
 }
 
+// allHeld reports whether every socket that was listed has a holder: then it
+// does not matter which processes a walk could not look into.
+func allHeld(sockets []*candidate) func(*owner.Table) bool {
+	return func(t *owner.Table) bool {
+		return !slices.ContainsFunc(sockets, func(c *candidate) bool { return c.inode != 0 && len(t.Holders(c.inode)) == 0 })
+	}
+}
+
 func (v *survey) find() <-chan found {
 	out := make(chan found, 1)
 	query := owner.Query{ProcRoot: v.r.procRoot, Listening: !v.o.All, Method: v.r.method}
+	if v.o.NetNS == SelfNetNS && !v.o.All {
+		query.Enough = allHeld(v.sockets)
+	}
 	go func() {
 		table, err := owner.Find(v.ctx, query)
 		out <- found{table, err}

@@ -19,6 +19,10 @@ type Query struct {
 	Listening bool
 	// Method is MethodBPF, MethodWalk, or "" to choose by size.
 	Method string
+	// Enough, where set, may be content with a walk that was denied some
+	// processes: the caller knows which sockets matter and that each has a
+	// holder. It saves loading the iterator.
+	Enough func(*Table) bool
 }
 
 // Methods of Find.

@@ -41,7 +41,7 @@ func errOtherNamespace(procRoot string) error {
 // choose walks small hosts and iterates over large ones. The size is learned
 // by walking with a budget, since the number of descriptors is written down
 // nowhere. A walk that was denied something (a process guarded by a security
-// module) is not enough either: the iterator sees it.
+// module) is not enough either, unless the caller says so: the iterator sees it.
 func choose(ctx context.Context, q Query) (*Table, error) {
 	if !holders.SameNamespace(q.ProcRoot) {
 		return walk(ctx, q, errOtherNamespace(q.ProcRoot))
@@ -56,7 +56,7 @@ func choose(ctx context.Context, q Query) (*Table, error) {
 	case err != nil:
 		return nil, err
 	}
-	if t := q.table(walked, nil); t.why == "" {
+	if t := q.table(walked, nil); t.why == "" || q.Enough != nil && q.Enough(t) {
 		return t, nil
 	}
 	return iterateOr(ctx, q, func(why error) (*Table, error) { return q.table(walked, why), nil })
