@@ -116,9 +116,20 @@ func complete(f exposure.Finding) exposure.Finding {
 	return f
 }
 
+// urgent are the rules that come first among equals: signs of an intruder, then
+// of one who could become it.
+var urgent = []string{"hidden-listener", "source-disagreement", "deleted-binary", "world-writable-binary", "packet-socket"}
+
+func urgency(rule string) int {
+	if i := slices.Index(urgent, rule); i >= 0 {
+		return i
+	}
+	return len(urgent)
+}
+
 func (rep *Report) sort() {
 	slices.SortStableFunc(rep.Findings, func(a, b exposure.Finding) int {
-		return cmp.Or(b.Severity.Rank()-a.Severity.Rank(), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Endpoint, b.Endpoint))
+		return cmp.Or(b.Severity.Rank()-a.Severity.Rank(), urgency(a.Rule)-urgency(b.Rule), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Endpoint, b.Endpoint))
 	})
 	slices.SortStableFunc(rep.Endpoints, func(a, b Endpoint) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto), a.Addr.IP.Compare(b.Addr.IP), cmp.Compare(a.Device, b.Device))

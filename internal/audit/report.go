@@ -79,7 +79,7 @@ type TrafficView struct {
 type Summary struct {
 	Endpoints int                       `json:"endpoints"`
 	Reachable int                       `json:"reachable"`
-	Attention int                       `json:"attention"` // endpoints with a finding of low or above
+	Attention int                       `json:"attention"` // ports with a finding of low or above
 	Verdicts  map[exposure.Verdict]int  `json:"verdicts"`
 	Findings  map[exposure.Severity]int `json:"findings"`
 	Addresses int                       `json:"addresses"`

@@ -141,8 +141,8 @@ func hiddenListener(in *Input, r *row) exposure.Finding {
 		f.Because = append(f.Because, "it answered the scan and every re-check; the listeners watched meanwhile never held it")
 	}
 	suspects := in.packetSuspects()
-	for _, s := range suspects {
-		f.Because = append(f.Because, "a packet socket can answer without a listener: "+socketText(s))
+	for _, group := range byHolder(suspects) {
+		f.Because = append(f.Because, "a packet socket can answer without a listener: "+groupText(group))
 	}
 	if len(suspects) == 0 {
 		f.Because = append(f.Because, noCause(in))
@@ -150,6 +150,23 @@ func hiddenListener(in *Input, r *row) exposure.Finding {
 	}
 	f.Fix = append(f.Fix, hiddenFixes(suspects, r)...)
 	return f
+}
+
+// byHolder groups packet and raw sockets that the same processes hold.
+func byHolder(socks []*exposure.Socket) [][]*exposure.Socket {
+	index := map[string]int{}
+	var out [][]*exposure.Socket
+	for _, s := range socks {
+		key := ownerText(s.Processes)
+		i, ok := index[key]
+		if !ok || key == "" {
+			i = len(out)
+			index[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], s)
+	}
+	return out
 }
 
 // severityWithoutCause: an outside scan may be old; inside and outside both
@@ -211,31 +228,46 @@ func ordinaryReason(names map[string]string, s *exposure.Socket) string {
 	return why
 }
 
-// socketText names a packet or raw socket: holder, executable, user, device.
-func socketText(s *exposure.Socket) string {
+// groupText names the holders of packet and raw sockets, and each socket.
+func groupText(group []*exposure.Socket) string {
 	who := "no process is known to hold it"
-	var parts []string
-	for _, p := range s.Processes {
+	var parts, sockets []string
+	for _, p := range group[0].Processes {
 		parts = append(parts, processText(p))
 	}
 	if len(parts) > 0 {
 		who = strings.Join(parts, "; ")
-	} else if s.OwnerUnknown != "" {
-		who += " (" + s.OwnerUnknown + ")"
+	} else if why := group[0].OwnerUnknown; why != "" {
+		who += " (" + why + ")"
 	}
-	where := "on every interface"
-	if s.Device != "" {
-		where = "on " + s.Device
+	for _, s := range group {
+		if t := socketWords(s); !slices.Contains(sockets, t) {
+			sockets = append(sockets, t)
+		}
 	}
-	return fmt.Sprintf("%s, %s socket %s", who, s.State, where)
+	return who + ": " + strings.Join(sockets, ", ")
 }
+
+func socketWords(s *exposure.Socket) string {
+	if s.Device != "" {
+		return fmt.Sprintf("%s socket on %s", s.State, s.Device)
+	}
+	return fmt.Sprintf("%s socket on every interface", s.State)
+}
+
+// maxCommand bounds how much of a command line a sentence quotes.
+const maxCommand = 100
 
 func processText(p exposure.Process) string {
 	exe := p.Exe
 	if p.Deleted {
 		exe += " (deleted)"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s[%d] %s", p.Name, p.PID, exe)) + ", user " + orElse(p.User, fmt.Sprint(p.UID))
+	out := strings.TrimSpace(fmt.Sprintf("%s[%d] %s", p.Name, p.PID, exe)) + ", user " + orElse(p.User, fmt.Sprint(p.UID))
+	if cmd := strings.TrimSpace(p.Cmdline); cmd != "" && cmd != p.Exe {
+		out += ", run as `" + cmd[:min(len(cmd), maxCommand)] + "`"
+	}
+	return out
 }
 
 func orElse(s, other string) string {
@@ -248,11 +280,13 @@ func orElse(s, other string) string {
 // hiddenFixes keep the evidence before anything is ended.
 func hiddenFixes(suspects []*exposure.Socket, r *row) []exposure.Fix {
 	var out []exposure.Fix
+	seen := map[int]bool{}
 	for _, s := range suspects {
 		for _, p := range s.Processes {
-			if len(out) >= 4 {
-				return out
+			if seen[p.PID] || len(seen) == 2 {
+				continue
 			}
+			seen[p.PID] = true
 			pid := itoa(p.PID)
 			out = append(out,
 				exposure.Fix{What: "keep the evidence first", Command: "cp /proc/" + pid + "/exe /root/evidence-" + pid},
@@ -263,35 +297,42 @@ func hiddenFixes(suspects []*exposure.Socket, r *row) []exposure.Fix {
 }
 
 // rulePacketSocket raises packet and raw sockets that no ordinary program
-// holds: implants listen there and open no port.
+// holds: implants listen there and open no port. One program gives one
+// finding.
 func rulePacketSocket(in *Input) []exposure.Finding {
 	names := ordinaryHolders()
-	var out []exposure.Finding
+	var held []*exposure.Socket
 	for i := range in.After.Sockets {
 		s := &in.After.Sockets[i]
 		if s.NetNS.ID == in.Self.ID && (s.State == exposure.Packet || s.State == exposure.Raw) {
-			out = append(out, packetFinding(s, ordinaryReason(names, s)))
+			held = append(held, s)
 		}
+	}
+	var out []exposure.Finding
+	for _, group := range byHolder(held) {
+		out = append(out, packetFinding(group, ordinaryReason(names, group[0])))
 	}
 	return out
 }
 
-func packetFinding(s *exposure.Socket, ordinary string) exposure.Finding {
-	f := exposure.Finding{Rule: "packet-socket", Severity: exposure.Medium, Endpoint: packetEndpoint(s),
-		Title:   string(s.State) + " socket: sees traffic below the firewall and opens no port",
-		Because: []string{socketText(s)},
+func packetFinding(group []*exposure.Socket, ordinary string) exposure.Finding {
+	f := exposure.Finding{Rule: "packet-socket", Severity: exposure.Medium, Endpoint: packetEndpoint(group[0]),
+		Title:   "sees traffic below the firewall and opens no port",
+		Because: []string{groupText(group)},
 	}
-	if s.Filter != "" {
-		f.Because = append(f.Because, "attached filter: "+firstLines(s.Filter, 6))
+	for _, s := range group {
+		if s.Filter != "" {
+			f.Because = append(f.Because, fmt.Sprintf("filter of the %s: %s", socketWords(s), firstLines(s.Filter, 6)))
+		}
 	}
-	if len(s.Processes) == 0 {
+	if len(group[0].Processes) == 0 {
 		f.Severity = exposure.Low
 	}
 	if ordinary != "" {
 		f.Severity = exposure.Info
 		f.SafeBecause = []string{ordinary, "its executable is where its package put it"}
 	}
-	for _, p := range s.Processes {
+	for _, p := range group[0].Processes {
 		f.Fix = append(f.Fix, exposure.Fix{What: "see what it is", Command: "ls -l /proc/" + itoa(p.PID) + "/exe /proc/" + itoa(p.PID) + "/fd"})
 	}
 	return f

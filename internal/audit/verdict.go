@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
@@ -122,12 +123,14 @@ func summarize(in *Input, rep *Report, rows []*row) Summary {
 	return s
 }
 
-// attention counts the endpoints that have a finding of low or above.
+// attention counts the ports that have a finding of low or above, whatever the
+// number of addresses.
 func attention(fs []exposure.Finding) int {
 	at := map[string]bool{}
 	for _, f := range fs {
 		if f.Severity.Rank() >= exposure.Low.Rank() {
-			at[f.Endpoint] = true
+			proto, rest, _ := strings.Cut(f.Endpoint, "/")
+			at[proto+rest[strings.LastIndexByte(rest, ':')+1:]] = true
 		}
 	}
 	return len(at)

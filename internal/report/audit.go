@@ -166,8 +166,8 @@ func (p *auditPage) concern(c concern) {
 func (p *auditPage) concernHead(c concern) string {
 	word := fmt.Sprintf("%-7s", strings.ToUpper(string(c.Severity)))
 	left := c.port
-	if strings.HasPrefix(left, "0/") {
-		left = "packet socket"
+	if c.Rule == "packet-socket" {
+		left = "no port"
 	}
 	if c.row != nil {
 		left += "  " + dash(Escape(c.row.Service)) + "  " + ownerOf(c.row)
@@ -286,7 +286,7 @@ func (p *auditPage) rows() []tableRow {
 	for i := range p.rep.Endpoints {
 		e := &p.rep.Endpoints[i]
 		cells := rowCells(e)
-		key := strings.Join(cells, "\x00")
+		key := rowKey(e, cells)
 		j, ok := index[key]
 		if !ok {
 			j = len(out)
@@ -300,6 +300,19 @@ func (p *auditPage) rows() []tableRow {
 	}
 	return out
 }
+
+// rowKey is what rows must share to be printed as one. Where nothing listens
+// the addresses are only those that were asked, so the wall's word does not
+// part them.
+func rowKey(e *audit.Endpoint, cells []string) string {
+	cells = slices.Clone(cells)
+	if e.Views.Host == audit.Absent {
+		cells[wallColumn] = ""
+	}
+	return strings.Join(cells, "\x00")
+}
+
+const wallColumn = 6
 
 // joinBounds writes several binds in one cell.
 func joinBounds(bounds []string) string {
