@@ -148,8 +148,14 @@ func (g *gatherer) asked(port uint16) bool {
 	return g.ports == nil || slices.ContainsFunc(g.ports, func(r scan.PortRange) bool { return r.First <= port && port <= r.Last })
 }
 
-// greetLimit bounds how many listeners are spoken to.
-const greetLimit = 2000
+// Bounds of the greetings: these are this host's own servers, near and quick,
+// and many are silent, so that their number decides how long an audit takes.
+const (
+	greetLimit  = 2000 // listeners that are spoken to
+	greetTime   = 1500 * time.Millisecond
+	greetWait   = 250 * time.Millisecond
+	greetAtOnce = 128
+)
 
 // greet lets each TCP listener that answers say what it is, at the address
 // where a stranger would meet it.
@@ -167,7 +173,7 @@ func (g *gatherer) greet(ctx context.Context) {
 	if len(eps) > greetLimit {
 		eps = eps[:greetLimit]
 	}
-	g.in.Greetings = identify.Greet(ctx, eps, identify.Limits{})
+	g.in.Greetings = identify.Greet(ctx, eps, identify.Limits{Each: greetTime, Wait: greetWait, Parallel: greetAtOnce})
 }
 
 // meet is an address at which the listener was found open: another than
