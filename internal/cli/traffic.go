@@ -31,7 +31,7 @@ func (g *gatherer) startTraffic(ctx context.Context) func(*audit.Input) {
 			if time.Since(from)+observePace > g.observe || !sleep(ctx, observePace) {
 				return
 			}
-			snaps = compact(g.in.Self, snaps)
+			snaps = compact(snaps)
 		}
 	})
 	return func(in *audit.Input) {
@@ -73,7 +73,7 @@ func bare(s *exposure.Socket) exposure.Socket {
 
 // compact merges looks whose connections are unchanged, so that watching for
 // hours keeps one entry per connection, not one per look.
-func compact(self exposure.NetNS, snaps []exposure.Snapshot) []exposure.Snapshot {
+func compact(snaps []exposure.Snapshot) []exposure.Snapshot {
 	if len(snaps) < 2 {
 		return snaps
 	}
@@ -88,6 +88,7 @@ func compact(self exposure.NetNS, snaps []exposure.Snapshot) []exposure.Snapshot
 	at := map[key]int{}
 	for _, snap := range snaps {
 		for _, s := range snap.Sockets {
+			s.LastRcv += merged.Taken.Sub(snap.Taken) // counted from the merged look's time
 			k := key{s.Addr, s.PeerAddr, s.Port, s.PeerPort, s.State, s.Proto, s.Device}
 			if i, ok := at[k]; ok {
 				merged.Sockets[i] = s
