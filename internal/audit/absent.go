@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -53,12 +54,18 @@ func (in *Input) outsideAnswers(h *exposure.HostScan) []exposure.PortState {
 	}
 	var out []exposure.PortState
 	for _, p := range h.Ports {
-		if p.State == exposure.Open && !in.listens(p.Proto, h.Addr, p.Port) {
+		if p.State == exposure.Open && !in.listens(p.Proto, h.Addr, p.Port) && !in.insideWideRange(p.Proto, h.Addr, p.Port) {
 			p.Addr = h.Addr
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// insideWideRange reports a port for which the row of a published range stands.
+func (in *Input) insideWideRange(proto exposure.Proto, ip netip.Addr, port uint16) bool {
+	pub := in.publishes(proto, ip, port)
+	return pub != nil && wideRange(pub) && port != pub.First
 }
 
 func (in *Input) recheckOf(ep exposure.Endpoint) (exposure.PortState, bool) {
@@ -71,18 +78,34 @@ func (in *Input) recheckOf(ep exposure.Endpoint) (exposure.PortState, bool) {
 }
 
 // maxPublishedRange bounds how many ports of one published range become rows
-// of their own; the rest is in the rule's text.
+// of their own; of a wider one the first port's row stands for all.
 const maxPublishedRange = 32
+
+func wideRange(pub *exposure.PublishedPort) bool {
+	return int(pub.Last)-int(pub.First) >= maxPublishedRange
+}
+
+// rangeText says what a row of a wide range stands for; "" for others.
+func rangeText(pub *exposure.PublishedPort) string {
+	if !wideRange(pub) {
+		return ""
+	}
+	return fmt.Sprintf("this row stands for all of %d-%d/%s", pub.First, pub.Last, pub.Proto)
+}
 
 // publishedEndpoints are the own addresses and ports of a DNAT or redirect
 // rule that no listener stands behind.
 func (in *Input) publishedEndpoints(pub exposure.PublishedPort) []exposure.Endpoint {
-	if pub.OnlyLocal || pub.First == 0 || int(pub.Last)-int(pub.First) >= maxPublishedRange {
+	if pub.OnlyLocal || pub.First == 0 {
 		return nil
+	}
+	last := int(pub.Last)
+	if wideRange(&pub) {
+		last = int(pub.First)
 	}
 	var out []exposure.Endpoint
 	for _, ip := range in.publishedAddrs(pub) {
-		for port := int(pub.First); port <= int(pub.Last); port++ {
+		for port := int(pub.First); port <= last; port++ {
 			if !in.listens(pub.Proto, ip, uint16(port)) {
 				out = append(out, exposure.Endpoint{Proto: pub.Proto, Addr: exposure.IPAddress(ip), Port: uint16(port)})
 			}
@@ -93,10 +116,10 @@ func (in *Input) publishedEndpoints(pub exposure.PublishedPort) []exposure.Endpo
 
 func (in *Input) publishedAddrs(pub exposure.PublishedPort) []netip.Addr {
 	if pub.Addr.IsValid() && !pub.Addr.IsUnspecified() {
-		if in.isOwn(pub.Addr) {
-			return []netip.Addr{pub.Addr}
+		if !in.isOwn(pub.Addr) || pub.Addr.IsLoopback() && !pub.Local {
+			return nil // a stranger's packet to loopback never arrives
 		}
-		return nil
+		return []netip.Addr{pub.Addr}
 	}
 	var out []netip.Addr
 	for _, a := range in.Addrs {
@@ -149,6 +172,9 @@ func (r *row) seeTarget(in *Input) {
 	}
 	to := in.targetOf(pub, r.Addr.IP, r.Port)
 	r.SentTo = exposure.HostPort(to.Addr, to.Port)
+	if t := rangeText(pub); t != "" {
+		r.Why = append(r.Why, t)
+	}
 	r.target = in.anyListener(to)
 	if r.target == nil {
 		return

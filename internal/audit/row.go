@@ -12,16 +12,17 @@ import (
 // row is an endpoint while it is judged.
 type row struct {
 	Endpoint
-	sock     *exposure.Socket // nil: nothing listens
-	permit   exposure.Permit
-	greeting *exposure.Service
-	advice   *knowledge.Advice   // what runs here, as far as is known
-	byPort   *knowledge.Advice   // what the port is for
-	portOf   []*knowledge.Advice // all that claim the port, byPort among them
-	expected bool                // a policy entry covers it
-	outside  bool                // a vantage covers it
-	target   *exposure.Socket    // where DNAT leads, if that listener is known
-	findings []exposure.Finding
+	sock       *exposure.Socket // nil: nothing listens
+	permit     exposure.Permit
+	greeting   *exposure.Service
+	advice     *knowledge.Advice   // what runs here, as far as is known
+	byPort     *knowledge.Advice   // what the port is for
+	portOf     []*knowledge.Advice // all that claim the port, byPort among them
+	expected   bool                // a policy entry covers it
+	outside    bool                // a vantage covers it
+	onLoopback bool                // bound to the loopback device
+	target     *exposure.Socket    // where DNAT leads, if that listener is known
+	findings   []exposure.Finding
 }
 
 // rowsOf makes one row for each listener of the audited namespace.
@@ -44,6 +45,7 @@ func listenerRow(in *Input, s *exposure.Socket) *row {
 		NetNS: s.NetNS, OwnerUnknown: s.OwnerUnknown,
 	}}
 	r.Views.Host = Listening
+	r.onLoopback = s.Device != "" && in.isLoopbackDevice(s.Device)
 	r.see(in)
 	return r
 }
@@ -65,7 +67,7 @@ func (r *row) learn(b Book) {
 	r.portOf = b.Candidates(r.Proto, r.Port)
 	r.Service = b.Name(r.Proto, r.Port)
 	r.advice = b.AdviceAt(r.Proto, r.Port, holderNames(r.Processes)...)
-	if r.advice != nil && (r.byPort == nil || r.byPort.ID != r.advice.ID) {
+	if r.advice != nil && (r.byPort == nil || r.byPort.ID != r.advice.ID || slices.Contains(r.advice.Registered, r.Service)) {
 		r.Service = r.advice.ID
 	}
 	if r.greeting != nil && r.greeting.Name != "" {
@@ -108,8 +110,9 @@ func holderNames(procs []exposure.Process) []string {
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// loopbackOnly reports a row that no other machine can address.
-func (r *row) loopbackOnly() bool { return r.Scope == exposure.ScopeLoopback }
+// loopbackOnly reports a row that no other machine can address: a loopback
+// address, or a socket bound to the loopback device.
+func (r *row) loopbackOnly() bool { return r.Scope == exposure.ScopeLoopback || r.onLoopback }
 
 // reachable reports a row at which strangers may knock, as far as is known.
 func (r *row) reachable() bool {
@@ -123,10 +126,18 @@ func (r *row) kind(kinds ...knowledge.Kind) bool {
 	return r.advice != nil && r.advice.Is(kinds...)
 }
 
+// isLoopbackDevice reports the device that holds a loopback address.
+func (in *Input) isLoopbackDevice(name string) bool {
+	return slices.ContainsFunc(in.Addrs, func(a exposure.OwnAddress) bool { return a.Interface == name && a.IP.IsLoopback() })
+}
+
 // greetingOf finds what spoke at an address that the row covers.
 func (in *Input) greetingOf(r *row) *exposure.Service {
 	for ep, svc := range in.Greetings {
 		if ep.Proto == r.Proto && ep.Port == r.Port && r.takes(ep.Addr.IP) {
+			if svc.Name == "" && svc.TLS {
+				svc.Name = "tls" // what is inside did not say
+			}
 			return &svc
 		}
 	}

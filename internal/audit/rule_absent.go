@@ -64,18 +64,25 @@ func noListener(r *row, pub *exposure.PublishedPort) exposure.Finding {
 		SafeBecause: []string{
 			"this is how published container ports and port forwards work"},
 	}
+	if t := rangeText(pub); t != "" {
+		f.Because = append(f.Because, t)
+	}
 	if r.target != nil {
 		f.Because = append(f.Because, "behind it listens "+ownerText(r.target.Processes)+inNamespace(r.target.NetNS))
 	}
 	if !pub.Local && !r.outside {
 		f.Because = append(f.Because, "this host's own packets do not meet that rule; its target "+r.SentTo+" was asked instead and answers")
 	}
-	f.Fix = []exposure.Fix{{What: "see the rule", Command: "nft -a list ruleset | grep -n -e dnat -e redirect"}}
+	f.Fix = []exposure.Fix{{What: "see the rule", Command: showRewrites}}
 	if r.Container != nil {
 		f.Fix = append(f.Fix, containerFix(r.Container))
 	}
 	return f
 }
+
+// showRewrites lists rewriting rules of nftables and of legacy iptables, which
+// neither tool shows for the other.
+const showRewrites = "(nft -a list ruleset; iptables-legacy-save; ip6tables-legacy-save) 2>/dev/null | grep -i -e dnat -e redirect"
 
 func inNamespace(ns exposure.NetNS) string {
 	if ns.Name != "" {
@@ -93,7 +100,7 @@ func deadPublication(r *row, pub *exposure.PublishedPort) {
 		Title:       fmt.Sprintf("published by a rule, but nothing answers at %s", r.SentTo),
 		Because:     []string{"rule: " + pub.Rule, "no listener here, and " + r.SentTo + " refused a connection"},
 		SafeBecause: []string{"nothing is served while nothing answers"},
-		Fix:         []exposure.Fix{{What: "find the rule and remove it if it is not needed", Command: "nft -a list ruleset | grep -n -e dnat -e redirect"}},
+		Fix:         []exposure.Fix{{What: "find the rule and remove it if it is not needed", Command: showRewrites}},
 	})
 }
 
@@ -134,11 +141,15 @@ func hiddenListener(in *Input, r *row) exposure.Finding {
 		Title: "no listener in any snapshot, yet it answers",
 		Fix:   []exposure.Fix{},
 	}
+	here := in.answersHere(r)
+	if here {
+		f.Because = append(f.Because, "it answered the scan and every re-check; the listeners watched meanwhile never held it")
+	}
 	if r.outside {
 		f.Because = append(f.Because, "a scan from outside found it open; no listener was there before, during or after this audit")
-		f.SafeBecause = append(f.SafeBecause, outsideDoubts(in)...)
-	} else {
-		f.Because = append(f.Because, "it answered the scan and every re-check; the listeners watched meanwhile never held it")
+	}
+	if !here {
+		f.SafeBecause = append(f.SafeBecause, outsideDoubts()...)
 	}
 	suspects := in.packetSuspects()
 	for _, group := range byHolder(suspects) {
@@ -146,9 +157,9 @@ func hiddenListener(in *Input, r *row) exposure.Finding {
 	}
 	if len(suspects) == 0 {
 		f.Because = append(f.Because, noCause(in))
-		f.Severity = severityWithoutCause(r)
+		f.Severity = severityWithoutCause(here)
 	}
-	f.Fix = append(f.Fix, hiddenFixes(suspects, r)...)
+	f.Fix = append(f.Fix, hiddenFixes(suspects)...)
 	return f
 }
 
@@ -171,14 +182,14 @@ func byHolder(socks []*exposure.Socket) [][]*exposure.Socket {
 
 // severityWithoutCause: an outside scan may be old; inside and outside both
 // now is as serious as it gets.
-func severityWithoutCause(r *row) exposure.Severity {
-	if r.outside {
-		return exposure.Medium
+func severityWithoutCause(here bool) exposure.Severity {
+	if here {
+		return exposure.High
 	}
-	return exposure.High
+	return exposure.Medium
 }
 
-func outsideDoubts(in *Input) []string {
+func outsideDoubts() []string {
 	return []string{
 		"the outside scan may be older than this audit: a service that was stopped since would look the same",
 		"a load balancer or gateway in between may answer for this host",
@@ -278,7 +289,7 @@ func orElse(s, other string) string {
 }
 
 // hiddenFixes keep the evidence before anything is ended.
-func hiddenFixes(suspects []*exposure.Socket, r *row) []exposure.Fix {
+func hiddenFixes(suspects []*exposure.Socket) []exposure.Fix {
 	var out []exposure.Fix
 	seen := map[int]bool{}
 	for _, s := range suspects {
@@ -293,7 +304,7 @@ func hiddenFixes(suspects []*exposure.Socket, r *row) []exposure.Fix {
 				exposure.Fix{What: "then end it", Command: "kill " + pid})
 		}
 	}
-	return append(out, exposure.Fix{What: "meanwhile keep strangers out", Command: dropRule(r.Proto, r.Addr, r.Port)})
+	return out // no firewall rule: packet sockets see packets before it does
 }
 
 // rulePacketSocket raises packet and raw sockets that no ordinary program

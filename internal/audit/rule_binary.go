@@ -74,8 +74,9 @@ func writableBinary(r *row, ps []exposure.Process) exposure.Finding {
 	}
 	for _, p := range ps {
 		f.Because = append(f.Because, fmt.Sprintf("%s (%s[%d]): %s", p.Exe, p.Name, p.PID, p.WritableWhy))
-		if p.Exe != "" && !p.Deleted {
-			f.Fix = append(f.Fix, exposure.Fix{What: "compare it with its package first, then take the right to write away", Command: "chmod go-w " + shellQuote(p.Exe)})
+		at := orElse(p.WritablePath, p.Exe)
+		if at != "" && !p.Deleted {
+			f.Fix = append(f.Fix, exposure.Fix{What: "compare the program with its package first, then take the right to write away", Command: "chmod go-w " + shellQuote(at)})
 		}
 	}
 	return f

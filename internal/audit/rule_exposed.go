@@ -43,54 +43,78 @@ func (r *row) plainWeb() bool {
 func (r *row) encrypted() bool { return r.greeting != nil && r.greeting.TLS }
 
 func (r *row) exposedAs(rule, what string) exposure.Finding {
+	if r.Views.Firewall == exposure.UnknownPermit && !r.outsideOpen() {
+		what = strings.Replace(what, "strangers can", "strangers may", 1)
+	}
 	f := exposure.Finding{Rule: rule, Severity: r.exposureSeverity(), Title: r.advice.ID + ": " + what}
 	f.Because = append(f.Because, r.bound()+"; "+r.wallSays())
-	safe := r.authText(&f)
+	switch r.auth() {
+	case "none":
+		f.Because = append(f.Because, "it answered without asking for a password")
+	case "required":
+		f.SafeBecause = append(f.SafeBecause, "it asks for a password before it answers")
+	}
 	f.Because = append(f.Because, r.advice.Unsafe...)
 	if r.outsideOpen() {
 		f.Because = append(f.Because, "a scan from outside found it open")
 	}
-	if !r.confirmed() && (r.greeting == nil || r.greeting.Auth != "none") {
-		f.Severity = lower(f.Severity)
-		f.SafeBecause = append(f.SafeBecause, "only the port number says that it is "+r.advice.ID+"; neither its program nor what it says does")
-	}
-	f.SafeBecause = append(f.SafeBecause, safe...)
-	if r.advice.Safe != nil {
-		f.SafeBecause = append(f.SafeBecause, "what may make it safe: "+strings.Join(r.advice.Safe, " "))
-	}
+	f.SafeBecause = append(f.SafeBecause, r.exposureDoubts()...)
 	return f
 }
 
-// authText moves what the service said of passwords to the right side.
-func (r *row) authText(f *exposure.Finding) []string {
-	if r.greeting == nil {
-		return nil
+// exposureDoubts is what speaks against an exposure.
+func (r *row) exposureDoubts() []string {
+	var out []string
+	if r.closedOutside() {
+		out = append(out, "a scan from outside found it "+r.Views.Network)
 	}
-	switch r.greeting.Auth {
-	case "none":
-		f.Because = append(f.Because, "it answered without asking for a password")
-		f.Severity = exposure.High
-	case "required":
-		f.Severity = lower(f.Severity)
-		return []string{"it asks for a password before it answers"}
+	if !r.confirmed() {
+		out = append(out, "only the port number says that it is "+r.advice.ID+"; neither its program nor what it says does")
 	}
-	return nil
+	if r.advice.Safe != nil {
+		out = append(out, "what may make it safe: "+strings.Join(r.advice.Safe, " "))
+	}
+	return out
 }
 
-// exposureSeverity starts at the advice and yields where only some strangers
-// get in.
+// auth is what the service said of passwords.
+func (r *row) auth() string {
+	if r.greeting == nil {
+		return ""
+	}
+	return r.greeting.Auth
+}
+
+// exposureSeverity starts at the advice, or at high for what needs no
+// password, and goes one step down for each thing that keeps strangers away or
+// makes it uncertain.
 func (r *row) exposureSeverity() exposure.Severity {
 	sev := r.advice.Exposed
 	if sev.Rank() < 0 {
 		sev = exposure.Medium
 	}
-	if r.Views.Firewall == exposure.Partial || r.Scope == exposure.ScopeLink {
-		sev = lower(sev)
+	if r.auth() == "none" {
+		sev = exposure.High
 	}
-	if r.closedOutside() {
-		sev = lower(sev)
+	for _, less := range []bool{
+		r.auth() == "required",
+		r.Views.Firewall == exposure.Partial || r.Scope == exposure.ScopeLink,
+		r.Views.Firewall == exposure.UnknownPermit && !r.outsideOpen(),
+		r.closedOutside(),
+		!r.confirmed() && r.auth() != "none",
+		r.onlyCarrier(),
+	} {
+		if less {
+			sev = lower(sev)
+		}
 	}
 	return sev
+}
+
+// onlyCarrier: it speaks, and what it speaks carries anything (a web page on a
+// port that some product uses by default).
+func (r *row) onlyCarrier() bool {
+	return r.greeting != nil && carrier(r.greeting.Name) && !r.confirmed()
 }
 
 func (r *row) closedOutside() bool {
@@ -196,6 +220,9 @@ func (r *row) speaksRightly() bool {
 	}
 	if name == r.byPort.ID || right(r.byPort.Speaks) {
 		return true
+	}
+	if carrier(name) && r.Port < 1024 {
+		return false // on the old ports only the owner says whether TLS belongs there
 	}
 	for _, a := range r.portOf {
 		if a.ID == name || right(a.Speaks) {

@@ -27,11 +27,15 @@ func ruleUnknownService(in *Input, r *row) {
 		f.Title = fmt.Sprintf("port %d/%s is a default of intruders' tools (%s)", r.Port, r.Proto, r.advice.ID)
 		f.Because = append([]string{"nothing that is known for honest use listens there"}, r.advice.Unsafe...)
 		f.SafeBecause = append(f.SafeBecause, "a port number alone proves nothing")
-	case r.Package != "" && r.Unit != "":
-		f.Severity = exposure.Info
+	case r.Package != "" && r.Unit != "", r.Proto == exposure.UDP && r.Port >= firstEphemeral:
+		f.Severity = exposure.Info // a client's socket looks the same
 	}
 	r.raise(f)
 }
+
+// firstEphemeral begins the ports that Linux hands out by itself
+// (net.ipv4.ip_local_port_range).
+const firstEphemeral = 32768
 
 // ruleUnruled: on a host whose firewall permits ports by name, one is open
 // that no rule and no policy names.
@@ -60,13 +64,22 @@ func ruleStale(in *Input) []exposure.Finding {
 	for i := range in.PermitRules {
 		p := &in.PermitRules[i]
 		ep := permitEndpoint(p)
-		if int(p.Last)-int(p.First) >= maxStaleRange || seen[ep] || in.stoodBehind(p) {
+		if int(p.Last)-int(p.First) >= maxStaleRange || seen[ep] || in.stoodBehind(p) || in.otherwiseUsed(p) {
 			continue
 		}
 		seen[ep] = true
 		out = append(out, staleFinding(p, ep))
 	}
 	return out
+}
+
+// otherwiseUsed: a permit that is about no listener of this host: multicast and
+// other addresses, and answers to DHCP clients, which read a packet socket.
+func (in *Input) otherwiseUsed(p *exposure.PermitRule) bool {
+	if p.Addr.IsValid() && !p.Addr.IsUnspecified() && !in.isOwn(p.Addr) {
+		return true
+	}
+	return p.Proto == exposure.UDP && p.First == p.Last && (p.First == 68 || p.First == 546)
 }
 
 func permitEndpoint(p *exposure.PermitRule) string {
@@ -111,6 +124,6 @@ func staleFinding(p *exposure.PermitRule, ep string) exposure.Finding {
 		Title:       fmt.Sprintf("a rule lets strangers in to %s/%s, and nothing listens", ports, p.Proto),
 		Because:     []string{"rule: " + p.Rule, "no listener before or after the scan"},
 		SafeBecause: []string{"nothing is served now; whoever listens there next is open at once"},
-		Fix:         []exposure.Fix{{What: "find the rule and remove it if it is not needed", Command: "nft -a list ruleset | grep -n -w " + itoa(int(p.First))}},
+		Fix:         []exposure.Fix{{What: "find the rule and remove it if it is not needed", Command: "(nft -a list ruleset; iptables-legacy-save; ip6tables-legacy-save) 2>/dev/null | grep -w " + itoa(int(p.First))}},
 	}
 }

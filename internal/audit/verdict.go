@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/knowledge"
 )
 
 // verdictOf is the row's word, most serious first. What it rests on is added
@@ -38,8 +39,10 @@ func weigh(r *row) (exposure.Verdict, string) {
 		return exposure.Expected, "only this host itself can address it"
 	case r.Kernel != nil:
 		return exposure.Expected, "the kernel holds it for " + r.Kernel.User
-	case r.advice != nil && r.confirmed():
+	case r.advice != nil && r.runsSo():
 		return exposure.Expected, "a known service, run by its own program, with nothing against it"
+	case r.advice != nil && r.spokeSo():
+		return exposure.Expected, "it speaks what belongs on its port, with nothing against it"
 	}
 	return exposure.Review, "nothing speaks against it, but no policy or knowledge expects it either"
 }
@@ -69,6 +72,9 @@ func (r *row) tampered() bool {
 }
 
 func (r *row) exposed() bool {
+	if r.closedOutside() || r.Views.Firewall == exposure.UnknownPermit && !r.outsideOpen() {
+		return false // they do not reach it, or whether they do is not known
+	}
 	return slices.ContainsFunc(r.findings, func(f exposure.Finding) bool {
 		switch f.Rule {
 		case "exposed-datastore", "exposed-admin-service", "cleartext-service":
@@ -88,9 +94,30 @@ func (r *row) worst() int {
 
 // confirmed: the holder's name, or what spoke, agrees with the advice.
 func (r *row) confirmed() bool {
-	if r.greeting != nil && (r.greeting.Name == r.advice.ID || slices.Contains(r.advice.Speaks, r.greeting.Name)) {
+	return r.spokeSo() || r.runsSo()
+}
+
+// productKinds are kinds of which there are many products on one protocol:
+// a web page on their port does not say that it is theirs.
+var productKinds = []knowledge.Kind{knowledge.Admin, knowledge.Datastore, knowledge.Queue, knowledge.Orchestration,
+	knowledge.RemoteLogin, knowledge.Industrial, knowledge.Development, knowledge.Monitoring}
+
+// spokeSo: what spoke is this service, not only a protocol that carries many.
+func (r *row) spokeSo() bool {
+	g := r.greeting
+	if g == nil || g.Name == "" {
+		return false
+	}
+	speaks := slices.Contains(r.advice.Speaks, g.Name)
+	if g.Name == r.advice.ID || speaks && !carrier(g.Name) {
 		return true
 	}
+	product := strings.ToLower(g.Product)
+	return speaks && (product != "" && strings.HasPrefix(product, stem(r.advice.ID)) || !r.kind(productKinds...))
+}
+
+// runsSo: the holder is a program that serves this.
+func (r *row) runsSo() bool {
 	return slices.ContainsFunc(holderNames(r.Processes), func(n string) bool { return slices.Contains(r.advice.Processes, n) })
 }
 
@@ -112,6 +139,9 @@ func summarize(in *Input, rep *Report, rows []*row) Summary {
 		s.Findings[f.Severity]++
 	}
 	s.Attention = attention(rep.Findings)
+	for i := range in.Vantages {
+		s.Notes = append(s.Notes, everythingAnswers(&in.Vantages[i])...)
+	}
 	if in.Scan != nil {
 		s.Seconds = in.Scan.Stats.Seconds
 		s.Asked = askedTCP(in.Scan)

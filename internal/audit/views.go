@@ -150,6 +150,8 @@ func lastFew(list []string, n int) []string {
 // bound says where the row listens.
 func (r *row) bound() string {
 	switch {
+	case r.Device != "":
+		return fmt.Sprintf("it listens on %s, bound to device %s", r.Addr, r.Device)
 	case r.Addr.IP.Unmap().IsUnspecified() && r.DualStack:
 		return "it listens on every address, IPv4 and IPv6"
 	case r.Addr.IP.Unmap().IsUnspecified():

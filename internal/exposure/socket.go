@@ -152,6 +152,8 @@ type Process struct {
 	// or replace it in its folder; WritableWhy says which.
 	Writable    bool   `json:"exe_writable,omitempty"`
 	WritableWhy string `json:"exe_writable_why,omitempty"`
+	// WritablePath is the file or folder whose mode allows it.
+	WritablePath string `json:"exe_writable_path,omitempty"`
 	// Unpackaged: a package database was asked and no package owns the file.
 	Unpackaged bool   `json:"exe_unpackaged,omitempty"`
 	Package    string `json:"package,omitempty"`

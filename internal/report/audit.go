@@ -50,7 +50,7 @@ func (p *auditPage) lines(ls []string) {
 // headline: how much is open, how much needs someone, how far was looked.
 func (p *auditPage) headline() {
 	s := &p.rep.Summary
-	head := fmt.Sprintf("%s: %s, %s.", Escape(p.rep.Host), count(len(p.rows()), "port", "ports")+" listed", needText(s.Attention))
+	head := fmt.Sprintf("%s: %s, %s.", Escape(p.rep.Host), count(p.ports(), "port", "ports")+" listed", needText(s.Attention))
 	if s.Asked > 0 {
 		head += fmt.Sprintf("  %s x %s tcp asked in %.1f s.", count(s.Addresses, "address", "addresses"), thousands(s.Asked), s.Seconds)
 	}
@@ -60,6 +60,15 @@ func (p *auditPage) headline() {
 		}
 		p.line(l)
 	}
+}
+
+// ports counts ports, on however many addresses.
+func (p *auditPage) ports() int {
+	seen := map[string]bool{}
+	for i := range p.rep.Endpoints {
+		seen[portText(p.rep.Endpoints[i].Port, p.rep.Endpoints[i].Proto)] = true
+	}
+	return len(seen)
 }
 
 func needText(n int) string {
@@ -274,7 +283,7 @@ func endpointFacts(e *audit.Endpoint) []string {
 	if e.Kernel != nil {
 		out = append(out, "known from "+e.Kernel.Source)
 	}
-	if id := e.Identified; id != nil {
+	if id := e.Identified; id != nil && id.Name != "" {
 		out = append(out, strings.TrimSpace("answers as "+id.Name+" "+id.Product+" "+id.Version+" "+id.Banner))
 	}
 	for _, r := range e.Firewall {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -164,7 +165,7 @@ func (t *SocketStream) Add(s *exposure.Socket) error {
 }
 
 // Column widths of the stream: proto, state, local, peer.
-var streamWidths = [...]int{6, 11, 22, 22}
+var streamWidths = [...]int{7, 11, 22, 22}
 
 func appendCells(dst []byte, cells ...string) []byte {
 	for i, c := range cells {
@@ -183,14 +184,39 @@ func padTo(dst []byte, from, width int) []byte {
 func (t *SocketStream) row(dst []byte, s *exposure.Socket) []byte {
 	dst = appendCells(dst, string(s.Proto), string(s.State))
 	from := len(dst)
-	dst = padTo(appendHostPort(dst, s.Addr, s.Port), from, streamWidths[2])
+	dst = padTo(appendLocal(dst, s), from, streamWidths[2])
 	from = len(dst)
 	dst = padTo(appendHostPort(dst, s.PeerAddr, s.PeerPort), from, streamWidths[3])
 	dst = t.owner(dst, s)
 	if s.NetNS.ID != t.self {
 		dst = append(append(dst, " netns "...), Escape(nameOrID(s.NetNS))...)
 	}
-	return append(dst, '\n')
+	return appendFilter(append(dst, '\n'), s.Filter)
+}
+
+// appendFilter writes the attached filter of a raw or packet socket, indented.
+func appendFilter(dst []byte, filter string) []byte {
+	for line := range strings.Lines(filter) {
+		dst = append(append(dst, "        filter "...), Escape(strings.TrimRight(line, "\n"))...)
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// appendLocal writes the local end with the device that the socket is bound
+// to; packet sockets have only that.
+func appendLocal(dst []byte, s *exposure.Socket) []byte {
+	switch {
+	case s.State == exposure.Packet && s.Device == "":
+		return append(dst, "every device"...)
+	case s.State == exposure.Packet:
+		return append(append(dst, '%'), Escape(s.Device)...)
+	}
+	dst = appendHostPort(dst, s.Addr, s.Port)
+	if s.Device != "" && s.Addr.IP.Zone() != s.Device {
+		dst = append(append(dst, '%'), Escape(s.Device)...)
+	}
+	return dst
 }
 
 func nameOrID(ns exposure.NetNS) string {

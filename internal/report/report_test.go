@@ -81,7 +81,7 @@ func socketGen(t *rapid.T) exposure.Socket {
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "procs") {
 		s.Processes = append(s.Processes, exposure.Process{PID: 7, Name: text.Draw(t, "name"), Cmdline: text.Draw(t, "cmd"), FD: 3,
-			Deleted: rapid.Bool().Draw(t, "del"), WritableWhy: text.Draw(t, "why"), Unit: text.Draw(t, "punit"), Started: time.Unix(1e9, 5).UTC()})
+			Deleted: rapid.Bool().Draw(t, "del"), WritableWhy: text.Draw(t, "why"), WritablePath: text.Draw(t, "wpath"), Unit: text.Draw(t, "punit"), Started: time.Unix(1e9, 5).UTC()})
 	}
 	return s
 }

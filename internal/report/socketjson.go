@@ -75,7 +75,7 @@ func appendProcess(dst []byte, p *exposure.Process) []byte {
 			dst = appendBool(dst, f.k, true)
 		}
 	}
-	for _, f := range [...]struct{ k, v string }{{"exe_writable_why", p.WritableWhy}, {"package", p.Package}, {"unit", p.Unit}} {
+	for _, f := range [...]struct{ k, v string }{{"exe_writable_why", p.WritableWhy}, {"exe_writable_path", p.WritablePath}, {"package", p.Package}, {"unit", p.Unit}} {
 		if f.v != "" {
 			dst = appendField(dst, f.k, f.v)
 		}

@@ -60,12 +60,12 @@ func boundText(a exposure.Address, scope exposure.Scope, dual bool, device strin
 	switch {
 	case scope == exposure.ScopeAny && dual:
 		out = "any 4+6"
-	case scope == exposure.ScopeAny && a.IP.Is6():
+	case scope == exposure.ScopeAny && a.IP.Is6() && !a.IP.Is4In6():
 		out = "any 6"
 	case scope == exposure.ScopeAny:
 		out = "any 4"
 	}
-	if device != "" {
+	if device != "" && a.IP.Zone() != device {
 		out += "%" + device
 	}
 	return Escape(out)

@@ -50,7 +50,34 @@ func ReadVantage(r io.Reader, name string) (exposure.Scan, error) {
 	if err != nil {
 		return s, fmt.Errorf("read %s: %w", name, err)
 	}
+	for i := range s.Hosts {
+		s.Hosts[i].EverythingAnswers = s.Hosts[i].EverythingAnswers || answersEverywhere(&s.Hosts[i])
+	}
 	return s, nil
+}
+
+// manyOpen is how many open TCP ports no host serves: beyond them, and with
+// nearly no other answer, something in between answers for the host.
+const manyOpen = 200
+
+// answersEverywhere judges a scan that had no controls of its own.
+func answersEverywhere(h *exposure.HostScan) bool {
+	open, other := h.States[exposure.Open], 0
+	for state, n := range h.States {
+		if state != exposure.Open {
+			other += n
+		}
+	}
+	for _, p := range h.Ports {
+		switch {
+		case p.Proto != exposure.TCP:
+		case p.State == exposure.Open:
+			open++
+		default:
+			other++
+		}
+	}
+	return open >= manyOpen && other < open/10
 }
 
 // firstByte skips a byte order mark and white space and looks at what follows.

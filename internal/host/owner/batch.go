@@ -98,8 +98,8 @@ func (d *Describer) describe(ctx context.Context, id *identity.Identity, w *worl
 	desc.Process.User = d.user(id, w, desc.Container != nil)
 	desc.ActivatedBy = d.activator(place.Unit)
 	if w != nil && id.Exe.InRoot != "" && !id.Exe.Deleted {
-		desc.Process.WritableWhy = w.writable(id)
-		desc.Process.Writable = desc.Process.WritableWhy != ""
+		t := w.writable(id)
+		desc.Process.Writable, desc.Process.WritableWhy, desc.Process.WritablePath = t.why != "", t.why, t.at
 	}
 	answer := packageOf(id, w)
 	desc.Package, desc.PackageUnknown = answer.Package, answer.Unknown

@@ -21,11 +21,11 @@ type world struct {
 	users    accounts.Users
 	groups   accounts.Groups
 	packages map[string]pkgdb.Answer // by path of an executable
-	writers  map[string]string       // by path of an executable
+	writers  map[string]tampering    // by path of an executable
 }
 
 func newWorld(files *rootfs.FS, host bool) *world {
-	w := &world{files: files, host: host, packages: map[string]pkgdb.Answer{}, writers: map[string]string{}}
+	w := &world{files: files, host: host, packages: map[string]pkgdb.Answer{}, writers: map[string]tampering{}}
 	w.users, w.groups = accounts.Read(files)
 	return w
 }
@@ -63,19 +63,23 @@ func (w *world) lookUp(ctx context.Context, paths []string) {
 }
 
 // writable says who else may write or replace an executable.
-func (w *world) writable(id *identity.Identity) string {
+func (w *world) writable(id *identity.Identity) tampering {
 	p := id.Exe.InRoot
-	why, known := w.writers[p]
+	found, known := w.writers[p]
 	if !known {
 		c := tamper.Context{Files: w.files, Users: w.users, Groups: w.groups}
 		if !w.host {
 			c.User, c.Group = id.UIDs.Inside, id.GIDs.Inside
 		}
-		why = c.Who(p)
-		w.writers[p] = why
+		found.why, found.at = c.Who(p)
+		w.writers[p] = found
 	}
-	return why
+	return found
 }
+
+// tampering is who else may change an executable, and the file or folder whose
+// mode allows it.
+type tampering struct{ why, at string }
 
 // worlds opens the roots of processes, each once.
 type worlds struct {

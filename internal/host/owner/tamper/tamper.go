@@ -22,37 +22,39 @@ type Context struct {
 // Who says who may write or replace the file at a path without symbolic
 // links; "" when nobody but its owner and root may, or when it cannot be
 // looked at.
-func (c *Context) Who(name string) string {
+//
+// at is the file or folder whose mode allows it.
+func (c *Context) Who(name string) (why, at string) {
 	info, err := c.Files.Lstat(name)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	file, ok := c.entry(info)
 	if !ok {
-		return ""
+		return "", ""
 	}
 	if who := c.writers(file, file.uid); who != "" {
-		return fmt.Sprintf("%s may write %s (mode %04o)", who, name, file.mode)
+		return fmt.Sprintf("%s may write %s (mode %04o)", who, name, file.mode), name
 	}
 	return c.folders(name, file.uid)
 }
 
 // folders checks every folder from the file's own up to the root.
-func (c *Context) folders(name string, owner uint32) string {
+func (c *Context) folders(name string, owner uint32) (why, at string) {
 	for child, dir := owner, path.Dir(name); ; dir = path.Dir(dir) {
 		info, err := c.Files.Lstat(dir)
 		if err != nil {
-			return ""
+			return "", ""
 		}
 		folder, ok := c.entry(info)
 		if !ok {
-			return ""
+			return "", ""
 		}
 		if who := c.replacers(folder, child, owner); who != "" {
-			return fmt.Sprintf("%s may replace files in %s (mode %04o)", who, dir, folder.mode)
+			return fmt.Sprintf("%s may replace files in %s (mode %04o)", who, dir, folder.mode), dir
 		}
 		if dir == "/" {
-			return ""
+			return "", ""
 		}
 		child = folder.uid
 	}

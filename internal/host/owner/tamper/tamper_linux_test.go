@@ -86,7 +86,7 @@ func check(t *testing.T, dir, want string, translate func(uint32) (uint32, bool)
 	}
 	defer files.Close()
 	c := Context{Files: files, Users: users, Groups: groups, User: translate, Group: translate}
-	if got := c.Who("/opt/app/server"); !strings.Contains(got, want) || (want == "") != (got == "") {
+	if got, _ := c.Who("/opt/app/server"); !strings.Contains(got, want) || (want == "") != (got == "") {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
