@@ -156,3 +156,14 @@ func TestVantageWhereEverythingAnswers(t *testing.T) {
 		t.Errorf("%s notes %v", d, rep.Summary.Notes)
 	}
 }
+
+// A rule that sends on only some strangers makes a published port partial,
+// though nobody is dropped.
+func TestPublishedToSomeIsPartial(t *testing.T) {
+	in := hostWith()
+	in.Published = []exposure.PublishedPort{published(9010, "172.17.0.2:80", false)}
+	in.Wall = wall{"tcp/9010": {Verdict: exposure.Permitted, PartlySent: "the source address"}}
+	if got := Judge(in).Endpoints[0].Views.Firewall; got != exposure.Partial {
+		t.Errorf("%s", got)
+	}
+}

@@ -15,6 +15,9 @@ func (r *row) seeWall(in *Input) {
 	} else {
 		r.permit = r.askWall(in)
 	}
+	if p := &r.permit; r.sock == nil && p.Verdict == exposure.Permitted && p.PartlySent != "" {
+		p.Verdict, p.Why = exposure.Partial, "only some packets are sent on to what answers here; it depends on "+p.PartlySent
+	}
 	r.Views.Firewall = r.permit.Verdict
 	r.Firewall = r.permit.Rules
 }

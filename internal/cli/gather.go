@@ -151,7 +151,8 @@ func (g *gatherer) asked(port uint16) bool {
 // Bounds of the greetings: these are this host's own servers, near and quick,
 // and many are silent, so that their number decides how long an audit takes.
 const (
-	greetLimit  = 2000 // listeners that are spoken to
+	greetLimit  = 1024 // listeners that are spoken to
+	greetEach   = 64   // of one program: more of them say the same
 	greetTime   = 1500 * time.Millisecond
 	greetWait   = 250 * time.Millisecond
 	greetAtOnce = 128
@@ -161,19 +162,27 @@ const (
 // where a stranger would meet it.
 func (g *gatherer) greet(ctx context.Context) {
 	var eps []exposure.Endpoint
+	of := map[int]int{} // listeners of each holder so far
 	for i := range g.in.After.Sockets {
 		s := &g.in.After.Sockets[i]
 		if s.NetNS.ID != g.in.Self.ID || s.State != exposure.Listen || s.Proto != exposure.TCP || !g.asked(s.Port) {
 			continue
 		}
-		if ip, ok := g.meet(s); ok {
-			eps = append(eps, exposure.Endpoint{Proto: s.Proto, Addr: exposure.IPAddress(ip), Port: s.Port})
+		ip, ok := g.meet(s)
+		if !ok || len(eps) == greetLimit || of[firstPID(s)] == greetEach {
+			continue
 		}
-	}
-	if len(eps) > greetLimit {
-		eps = eps[:greetLimit]
+		of[firstPID(s)]++
+		eps = append(eps, exposure.Endpoint{Proto: s.Proto, Addr: exposure.IPAddress(ip), Port: s.Port})
 	}
 	g.in.Greetings = identify.Greet(ctx, eps, identify.Limits{Each: greetTime, Wait: greetWait, Parallel: greetAtOnce})
+}
+
+func firstPID(s *exposure.Socket) int {
+	if len(s.Processes) == 0 {
+		return 0
+	}
+	return s.Processes[0].PID
 }
 
 // meet is an address at which the listener was found open: another than

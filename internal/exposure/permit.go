@@ -33,6 +33,9 @@ type Permit struct {
 	ByDefault bool
 	// NamesPort: a deciding rule, or one that led to it, names the port.
 	NamesPort bool
+	// PartlySent says on what it depends whether a permitted packet is sent on
+	// to Target; "" when all or none are.
+	PartlySent string
 }
 
 // PermitRule is a rule on the way in that accepts new packets to named

@@ -167,7 +167,7 @@ func byVerdict(addrs []netip.Addr, answers []exposure.Permit) string {
 
 // permit translates an answer into the common vocabulary.
 func permit(a ruleset.Answer) exposure.Permit {
-	p := exposure.Permit{Rules: a.Rules, Why: a.Why, ByDefault: a.ByDefault, NamesPort: a.NamesPort}
+	p := exposure.Permit{Rules: a.Rules, Why: a.Why, ByDefault: a.ByDefault, NamesPort: a.NamesPort, PartlySent: a.PartlySent}
 	switch a.Outcome {
 	case ruleset.Permitted:
 		p.Verdict = exposure.Permitted

@@ -12,8 +12,8 @@ import (
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-// concern is one finding, or the same finding on several addresses of one
-// port.
+// concern is one finding, or the same finding on several addresses of one port
+// or several ports of one program.
 type concern struct {
 	exposure.Finding
 	at   []string // endpoints
@@ -23,21 +23,34 @@ type concern struct {
 
 func (p *auditPage) concerns() []concern {
 	var out []concern
+	index := map[string]int{}
 	for _, f := range p.rep.Findings {
 		if f.Severity.Rank() < exposure.Low.Rank() && !p.st.Verbose {
 			continue
 		}
-		port := endpointPort(f.Endpoint)
-		i := slices.IndexFunc(out, func(c concern) bool {
-			return c.Rule == f.Rule && c.port == port && c.Title == f.Title && c.Severity == f.Severity
-		})
-		if i >= 0 {
+		key := p.concernKey(f)
+		if i, ok := index[key]; ok {
 			out[i].at = append(out[i].at, f.Endpoint)
 			continue
 		}
-		out = append(out, concern{Finding: f, at: []string{f.Endpoint}, row: p.byName[f.Endpoint], port: port})
+		index[key] = len(out)
+		out = append(out, concern{Finding: f, at: []string{f.Endpoint}, row: p.byName[f.Endpoint], port: endpointPort(f.Endpoint)})
 	}
 	return out
+}
+
+// ofProgram are the rules that say the same of every port of one program.
+var ofProgram = []string{"unknown-service", "unpackaged-binary", "world-writable-binary", "deleted-binary", "unruled-listener", "not-in-policy"}
+
+// concernKey is what findings must share to be said once: the same of one port
+// on several addresses, or of one program on several ports.
+func (p *auditPage) concernKey(f exposure.Finding) string {
+	key := string(f.Severity) + "\x00" + f.Rule + "\x00"
+	row := p.byName[f.Endpoint]
+	if row != nil && len(row.Processes) > 0 && slices.Contains(ofProgram, f.Rule) {
+		return key + fmt.Sprint(row.Processes[0].PID)
+	}
+	return key + endpointPort(f.Endpoint) + "\x00" + f.Title
 }
 
 // endpointPort turns tcp/0.0.0.0:22 into 22/tcp.
@@ -98,7 +111,12 @@ func (p *auditPage) where(c concern) string {
 	if len(c.at) < 2 {
 		return ""
 	}
-	return " At " + strings.Join(c.at, ", ") + "."
+	const most = 6
+	at, more := c.at, ""
+	if len(at) > most && !p.st.Verbose {
+		at, more = at[:most], fmt.Sprintf(" and %d more", len(c.at)-most)
+	}
+	return " At " + strings.Join(at, ", ") + more + "."
 }
 
 // sentence gives text a capital and a full stop. Names (python3[22], /bin/x)

@@ -31,6 +31,9 @@ type Answer struct {
 	ByDefault bool
 	// NamesPort: a deciding rule, or one that led to it, names the port.
 	NamesPort bool
+	// PartlySent says on what it depends whether a packet that passes is sent
+	// elsewhere (Target); "" when all or none are.
+	PartlySent string
 }
 
 // Ask says what becomes of a stranger's new packet to an endpoint of the
@@ -58,11 +61,30 @@ func (s *RuleSet) Ask(h *Host, q Query) Answer {
 	if w.tooMuch {
 		return Answer{Why: "the rules divide this endpoint's packets in more ways than are followed"}
 	}
-	a := w.judge(append(passed, w.arrived...))
+	ends := append(passed, w.arrived...)
+	a := w.judge(ends)
+	a.PartlySent = w.partlySent(ends)
 	if q.Addr.IsLoopback() && a.Outcome == Permitted {
 		a.Outcome, a.Why = Partly, "only who is on the same link can send to a loopback address"
 	}
 	return a
+}
+
+// partlySent compares the ordinary packets that a rule sends elsewhere with
+// those that stay.
+func (w *walk) partlySent(passed []*class) string {
+	var sent, stay []*class
+	for _, c := range w.usual(passed) {
+		if c.target != nil {
+			sent = append(sent, c)
+		} else {
+			stay = append(stay, c)
+		}
+	}
+	if len(sent) == 0 || len(stay) == 0 {
+		return ""
+	}
+	return difference(sent, stay)
 }
 
 // judge makes the answer of all ends. See the package comment for the rule.

@@ -46,7 +46,10 @@ func dividedBy(f Field, passed, denied []*class) string {
 	if f.simpler(onlyP, onlyD) {
 		return "the " + f.String() + " (permitted: " + f.text(onlyP) + ")"
 	}
-	return "the " + f.String() + " (denied: " + f.text(onlyD) + ")"
+	if t := f.text(onlyD); t != "" {
+		return "the " + f.String() + " (denied: " + t + ")"
+	}
+	return "the " + f.String()
 }
 
 // simpler reports that a is shorter to say than b: fewer or narrower parts.
