@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/portreeve/portreeve/internal/knowledge"
 	"github.com/spf13/cobra"
 	"github.com/ulikunitz/xz"
 )
@@ -145,5 +147,16 @@ func TestUnpackedSizeIsBounded(t *testing.T) {
 	must(t, gw.Close())
 	if _, err := readInput(&streams{in: &gz}, "-", 1000); err != errTooLarge {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Lists are never null, whatever is known.
+func TestExplainListsAreNeverNull(t *testing.T) {
+	ex, err := lookUp(knowledge.Open(), "61234/tcp")
+	must(t, err)
+	b, err := json.Marshal(ex)
+	must(t, err)
+	if strings.Contains(string(b), "null") {
+		t.Errorf("%s", b)
 	}
 }

@@ -78,9 +78,9 @@ const maxTopicPorts = 64
 // lookUp answers from the tables. An unknown name is an error; an unknown
 // port is an answer.
 func lookUp(book *knowledge.Book, topic string) (*explanation, error) {
-	ex := &explanation{}
-	ex.Topic = topic
-	ex.Incomplete = []exposure.Gap{}
+	ex := &explanation{Explanation: report.Explanation{Topic: topic,
+		Ports: []report.TopicPort{}, Entries: []knowledge.Entry{}, Advice: []*knowledge.Advice{},
+		Endpoints: []audit.Endpoint{}, Findings: []exposure.Finding{}, Incomplete: []exposure.Gap{}}}
 	if port, proto, ok := parsePort(topic); ok {
 		ex.addPort(book, port, proto)
 		return ex, nil
@@ -88,7 +88,7 @@ func lookUp(book *knowledge.Book, topic string) (*explanation, error) {
 	if strings.Contains(topic, "/") || topic != "" && topic[0] >= '0' && topic[0] <= '9' && !strings.ContainsAny(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 		return nil, usage("ports are 1–65535; protocols tcp, udp, sctp, dccp, udplite", "%q is no port", topic)
 	}
-	ex.Entries = book.ByName(topic)
+	ex.Entries = append(ex.Entries, book.ByName(topic)...)
 	if a := book.AdviceFor(topic); a != nil {
 		ex.Advice = append(ex.Advice, a)
 		ex.addAdvicePorts(a)
