@@ -82,3 +82,13 @@ func TestMissingIndex(t *testing.T) {
 		t.Errorf("no index: %v", err)
 	}
 }
+
+// The end of the fuzzing time is no failure; a failing input is.
+func TestFuzzingTimeThatRanOut(t *testing.T) {
+	if !ranOut("--- FAIL: FuzzParse (4.03s)\n    context deadline exceeded\nFAIL\n") {
+		t.Error("the end of the time was taken for a failure")
+	}
+	if ranOut("--- FAIL: FuzzParse (4.03s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzParse/x\n") {
+		t.Error("a failing input was passed over")
+	}
+}
