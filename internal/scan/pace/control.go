@@ -8,8 +8,8 @@ import (
 
 // Bounds of the window, in probes.
 const (
-	minWindow   = 32
-	startWindow = 128
+	minWindow   = 8
+	startWindow = 64
 	maxLevels   = 24
 )
 
