@@ -1,5 +1,6 @@
 // Package policy reads the policy file: what should be open on a host and
-// why, and which ports nobody may close. It is YAML, read strictly: an unknown
+// why, which ports nobody may close, and which networks a scan may and may
+// never ask. It is YAML, read strictly: an unknown
 // key, a wrong type, a bad port or address is an error that names the line.
 //
 //	version: 1
@@ -14,6 +15,11 @@
 //	protected:
 //	  - port: 657/tcp
 //	    reason: cluster heartbeat
+//	owned:                    # public networks that may be scanned at any size
+//	  - 203.0.113.0/24
+//	never-scan:               # what `portreeve scan` never asks, whatever is typed
+//	  - 10.0.9.0/24
+//	  - 2001:db8::5           # addresses and prefixes; names are refused
 //
 // The package holds no state, does no I/O and knows no clock: callers pass
 // bytes and times. What is valid: at most 1 MiB, 10,000 entries.

@@ -22,6 +22,10 @@ type Policy struct {
 	Version   int       `yaml:"version"`
 	Expect    []Expect  `yaml:"expect"`
 	Protected []Protect `yaml:"protected"`
+	// Owned are the public networks that `portreeve scan` may scan however
+	// large they are; NeverScan is what it never asks.
+	Owned     []Network `yaml:"owned"`
+	NeverScan []Network `yaml:"never-scan"`
 }
 
 // Expect is one thing that should be open. Empty fields match everything.
@@ -87,7 +91,7 @@ func (p *Policy) check() error {
 	if p.Version != 1 {
 		return &Error{What: fmt.Sprintf("version: this program reads version 1, the file says %d (write `version: 1`)", p.Version)}
 	}
-	if n := len(p.Expect) + len(p.Protected); n > MaxEntries {
+	if n := len(p.Expect) + len(p.Protected) + len(p.Owned) + len(p.NeverScan); n > MaxEntries {
 		return &Error{What: fmt.Sprintf("a policy may hold %d entries, this one has %d", MaxEntries, n)}
 	}
 	for i, e := range p.Expect {
@@ -103,7 +107,7 @@ func (p *Policy) check() error {
 			return &Error{What: fmt.Sprintf("protected, entry %d: `port` is missing", i+1)}
 		}
 	}
-	return nil
+	return p.checkNetworks()
 }
 
 func (e *Expect) checkGlobs() error {

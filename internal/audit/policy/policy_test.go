@@ -109,6 +109,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("version: 1\nexpect: [{port: 1}]\n"))
 	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("version: 1\nowned: [203.0.113.0/24]\nnever-scan: ['2001:db8::/32']\n"))
 	f.Add([]byte("\xff\xfe"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := Parse(b)
