@@ -35,16 +35,20 @@ func (t *Transport) Sweep(ctx context.Context, addrs []netip.Addr, ports []uint1
 	return w.stats, w.gaps, nil
 }
 
-// limit is how many probes may be pending: what the descriptor limit leaves,
-// after raising the soft limit to the hard one.
+// limit is how many probes may be pending.
 func (t *Transport) limit() int {
-	limit := maxPending
 	if t.MaxPending > 0 {
-		limit = min(limit, t.MaxPending)
+		return descriptors(min(maxPending, t.MaxPending))
 	}
+	return descriptors(maxPending)
+}
+
+// descriptors is how many of the wanted descriptors the limit leaves, after
+// raising the soft limit to the hard one.
+func descriptors(want int) int {
 	var r unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
-		return min(limit, 128)
+		return min(want, 128)
 	}
 	if r.Cur < r.Max && unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: r.Max, Max: r.Max}) == nil {
 		r.Cur = r.Max
@@ -53,7 +57,7 @@ func (t *Transport) limit() int {
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
 		used += len(open)
 	}
-	return max(1, min(limit, int(min(r.Cur, 1<<20))-used))
+	return max(1, min(want, int(min(r.Cur, 1<<20))-used))
 }
 
 // sweep is one call of Sweep.

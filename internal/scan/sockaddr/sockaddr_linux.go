@@ -97,16 +97,7 @@ func LastICMP(fd int) (e ICMPError, ok bool) {
 	if err != nil {
 		return ICMPError{}, false
 	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return ICMPError{}, false
-	}
-	for _, m := range msgs {
-		if e, ok := extendedError(m); ok {
-			return e, true
-		}
-	}
-	return ICMPError{}, false
+	return icmpIn(oob[:n])
 }
 
 // extendedError reads struct sock_extended_err (linux/errqueue.h).
