@@ -1,6 +1,7 @@
 package nmapxml
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -20,6 +21,14 @@ const (
 	maxPorts = 10 << 20 // port states in all
 	maxHosts = 4 << 20
 	maxText  = 4 << 10 // bytes kept of one attribute
+	maxOS    = 32      // guesses at one host's operating system
+)
+
+// Scripts of the file that tell something of a host or a port: nmap's own
+// banner, and what Write says of a host where random ports are open.
+const (
+	bannerScript     = "banner"
+	everythingScript = "portreeve-everything-answers"
 )
 
 // Errors of a file that is no nmap XML or is beyond the bounds.
@@ -214,6 +223,7 @@ func (p *parser) startInHost(e xml.StartElement) error {
 	switch p.inside() + "/" + e.Name.Local {
 	case "host/status":
 		p.host.Up = attr(e, "state") == "up"
+		p.host.Reason = attr(e, "reason")
 	case "host/address":
 		p.address(e)
 	case "hostnames/hostname":
@@ -225,6 +235,10 @@ func (p *parser) startInHost(e xml.StartElement) error {
 		if state := attr(e, "state"); err == nil && n > 0 && n <= 1<<20 && state != "" {
 			p.host.States[exposure.PortStateName(state)] += n
 		}
+	case "os/osmatch":
+		p.guess(e)
+	case "hostscript/script":
+		p.host.EverythingAnswers = p.host.EverythingAnswers || attr(e, "id") == everythingScript
 	case "ports/port":
 		return p.startPort(e)
 	}
@@ -234,9 +248,21 @@ func (p *parser) startInHost(e xml.StartElement) error {
 	return nil
 }
 
-// address takes the first IP address; the hardware address is another kind.
+// guess takes a guess at the operating system.
+func (p *parser) guess(e xml.StartElement) {
+	n, err := strconv.Atoi(attr(e, "accuracy"))
+	if name := attr(e, "name"); err == nil && n >= 0 && n <= 100 && name != "" && len(p.host.OS) < maxOS {
+		p.host.OS = append(p.host.OS, exposure.OSGuess{Name: name, Accuracy: n, Via: "nmap"})
+	}
+}
+
+// address takes the first IP address and the first hardware address.
 func (p *parser) address(e xml.StartElement) {
-	if p.host.Addr.IsValid() || attr(e, "addrtype") == "mac" {
+	if attr(e, "addrtype") == "mac" {
+		p.host.MAC = cmp.Or(p.host.MAC, attr(e, "addr"))
+		return
+	}
+	if p.host.Addr.IsValid() {
 		return
 	}
 	if ip, err := netip.ParseAddr(attr(e, "addr")); err == nil {
@@ -263,9 +289,33 @@ func (p *parser) startInPort(e xml.StartElement) {
 	case "port/state":
 		p.port.State = exposure.PortStateName(attr(e, "state"))
 		p.port.Reason = attr(e, "reason")
+		p.port.TTL = ttl(attr(e, "reason_ttl"))
 	case "port/service":
 		p.port.Service = service(e)
+	case "port/script":
+		p.banner(e)
 	}
+}
+
+// ttl is 0 where the file does not say it.
+func ttl(s string) uint8 {
+	n, err := strconv.ParseUint(s, 10, 8)
+	if err != nil {
+		return 0
+	}
+	return uint8(n)
+}
+
+// banner takes what the banner script heard.
+func (p *parser) banner(e xml.StartElement) {
+	heard := attr(e, "output")
+	if attr(e, "id") != bannerScript || heard == "" {
+		return
+	}
+	if p.port.Service == nil {
+		p.port.Service = &exposure.Service{}
+	}
+	p.port.Service.Banner = cmp.Or(p.port.Service.Banner, heard)
 }
 
 func service(e xml.StartElement) *exposure.Service {
@@ -312,8 +362,10 @@ func (p *parser) keep(h *exposure.HostScan) {
 	for state, n := range h.States {
 		old.States[state] += n
 	}
-	if old.Name == "" {
-		old.Name = h.Name
+	old.EverythingAnswers = old.EverythingAnswers || h.EverythingAnswers
+	old.Name, old.Reason, old.MAC = cmp.Or(old.Name, h.Name), cmp.Or(old.Reason, h.Reason), cmp.Or(old.MAC, h.MAC)
+	if len(old.OS) == 0 {
+		old.OS = h.OS
 	}
 }
 

@@ -111,9 +111,9 @@ const sample = `<?xml version="1.0" encoding="UTF-8"?>
 <address addr="192.0.2.7" addrtype="ipv4"/><address addr="00:11:22:33:44:55" addrtype="mac"/>
 <hostnames><hostname name="web-01.example.net" type="PTR"/><hostname name="web-01" type="user"/></hostnames>
 <ports><extraports state="closed" count="65533"><extrareasons reason="reset" count="65533"/></extraports>
-<port protocol="tcp" portid="22"><state state="open" reason="syn-ack" reason_ttl="64"/><service name="ssh" product="OpenSSH" version="9.2p1" extrainfo="protocol 2.0" method="probed" conf="10"><cpe>cpe:/a:openbsd:openssh:9.2p1</cpe><cpe>cpe:/o:linux:linux_kernel</cpe></service><script id="x" output="&lt;b&gt;"/></port>
-<port protocol="tcp" portid="443"><state state="filtered" reason="no-response"/><service name="http" tunnel="ssl" method="table"/></port>
-</ports></host>
+<port protocol="tcp" portid="22"><state state="open" reason="syn-ack" reason_ttl="64"/><service name="ssh" product="OpenSSH" version="9.2p1" extrainfo="protocol 2.0" method="probed" conf="10"><cpe>cpe:/a:openbsd:openssh:9.2p1</cpe><cpe>cpe:/o:linux:linux_kernel</cpe></service><script id="x" output="&lt;b&gt;"/><script id="banner" output="SSH-2.0-OpenSSH_9.2p1"/></port>
+<port protocol="tcp" portid="443"><state state="filtered" reason="no-response" reason_ttl="999"/><service name="http" tunnel="ssl" method="table"/></port>
+</ports><os><portused state="open" proto="tcp" portid="22"/><osmatch name="Linux 4.15 - 5.8" accuracy="97" line="1"><osclass vendor="Linux" osfamily="Linux" accuracy="97"/></osmatch><osmatch name="x" accuracy="101" line="2"/></os></host>
 <runstats><finished time="1700000005" elapsed="5.25" exit="success"/><hosts up="1" down="0" total="1"/></runstats>
 </nmaprun>`
 
@@ -131,9 +131,14 @@ func TestParse(t *testing.T) {
 	}
 	want := exposure.PortState{Addr: h.Addr, Port: 22, Proto: exposure.TCP, State: exposure.Open, Reason: "syn-ack",
 		Service: &exposure.Service{Name: "ssh", Product: "OpenSSH", Version: "9.2p1", Info: "protocol 2.0",
-			CPE: "cpe:/a:openbsd:openssh:9.2p1", Via: "probed"}}
-	if h.Ports[0].Endpoint() != want.Endpoint() || *h.Ports[0].Service != *want.Service || h.Ports[0].State != want.State {
+			CPE: "cpe:/a:openbsd:openssh:9.2p1", Via: "probed", Banner: "SSH-2.0-OpenSSH_9.2p1"}}
+	want.TTL = 64
+	if h.Ports[0].Endpoint() != want.Endpoint() || *h.Ports[0].Service != *want.Service || h.Ports[0].State != want.State || h.Ports[0].TTL != want.TTL {
 		t.Errorf("port: %+v, want %+v", h.Ports[0], want)
+	}
+	os := []exposure.OSGuess{{Name: "Linux 4.15 - 5.8", Accuracy: 97, Via: "nmap"}}
+	if h.Reason != "echo-reply" || h.MAC != "00:11:22:33:44:55" || !cmp.Equal(h.OS, os) || h.Ports[1].TTL != 0 {
+		t.Errorf("host: %+v", h)
 	}
 	if s := h.Ports[1].Service; s == nil || !s.TLS || s.Name != "http" {
 		t.Errorf("TLS service: %+v", s)
