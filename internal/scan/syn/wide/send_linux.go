@@ -1,0 +1,113 @@
+package wide
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// send sends up to n tries: canaries that are due, then what is asked again,
+// then what was never asked. It returns how many.
+func (s *sweep) send(now time.Time, n int) int {
+	c, level := since(s.begun, now), s.control.Level()
+	sent := 0
+	for sent < n && s.way == nil {
+		switch {
+		case s.canaries.due():
+			s.sendCanary(c, level)
+		case s.again.n > 0:
+			w := s.again.pop()
+			if a := s.win.answer(w.number); a != 0 {
+				s.settleAnswered(now, w, a)
+				continue
+			}
+			w.sent, w.level = c, level
+			w.try++
+			s.sendTry(w)
+		case s.win.next.Load() < s.work.Len() && s.win.room() > 0:
+			s.sendTry(waiting{number: s.win.begin(), sent: c, level: level})
+		default:
+			n = sent
+			continue
+		}
+		sent++
+	}
+	s.flush()
+	s.control.Sent(now, sent)
+	s.sent += int64(sent)
+	return sent
+}
+
+func (s *sweep) sendTry(w waiting) {
+	addr, port := s.work.At(w.number)
+	seq := s.cookie.seq(s.win.slot(w.number), w.number, false)
+	if err := s.put(addr, port, w.try, seq); err != nil {
+		s.unroutable[err.Error()]++
+		s.win.settle(w.number)
+		s.settled++
+		return
+	}
+	s.queues[w.try].push(w)
+	s.waits++
+	s.canaries.owed++
+}
+
+func (s *sweep) sendCanary(c clock, level uint8) {
+	k, slot := s.canaries.begin(c, level)
+	// It answered once, so there is a hop to it. The source port changes: a
+	// connection that the target still holds half open would answer otherwise.
+	_ = s.put(k.to.addr, k.to.port, uint8(k.number%maxTries), s.cookie.seq(slot, k.number, true))
+}
+
+// put adds one frame to the outlet that leads to addr.
+func (s *sweep) put(addr netip.Addr, port uint16, try uint8, seq uint32) error {
+	hop, err := s.t.Router.Hop(addr)
+	if err != nil {
+		return err
+	}
+	out := s.out.of(hop, addr)
+	if out == nil {
+		return fmt.Errorf("%s: this host has no IPv6", addr)
+	}
+	out.put(hop, addr, s.ports.first+uint16(try), port, seq)
+	if out.full() {
+		s.flushOne(out)
+	}
+	return nil
+}
+
+func (s *sweep) flush() {
+	for _, out := range s.out.all() {
+		if out != nil && out.n > 0 {
+			s.flushOne(out)
+		}
+	}
+}
+
+// patience is how long a full queue of the device is waited for; probes that
+// found no room are lost, and asked again like other lost ones.
+const patience = 20 * time.Millisecond
+
+func (s *sweep) flushOne(out *outlet) {
+	from := 0
+	for end := time.Now().Add(patience); from < out.n; {
+		n, err := out.flush(from)
+		from += n
+		switch {
+		case err == nil:
+			return
+		case busy(err) && time.Now().Before(end):
+			time.Sleep(nap)
+		case gone(err):
+			s.way = fmt.Errorf("%w: %w", ErrDown, err)
+			out.n = 0
+			return
+		case forbidden(err):
+			from++ // a rule of this host's own; what is silent because of it is said by unsent
+			s.unroutable["this host's own firewall does not let the probes out"]++
+		default:
+			from++
+		}
+	}
+	out.n = 0
+}
