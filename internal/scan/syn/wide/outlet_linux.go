@@ -20,8 +20,8 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// outlet is one way out: a packet socket, or a raw IP socket of one family.
-type outlet struct {
+// batch is frames for one socket, sent with one system call.
+type batch struct {
 	fd    int
 	bytes []byte
 	names []unix.RawSockaddrAny
@@ -30,8 +30,8 @@ type outlet struct {
 	n     int
 }
 
-func newOutlet(fd int) *outlet {
-	o := &outlet{fd: fd, bytes: make([]byte, batchSize*maxFrame), names: make([]unix.RawSockaddrAny, batchSize),
+func newBatch() *batch {
+	o := &batch{bytes: make([]byte, batchSize*maxFrame), names: make([]unix.RawSockaddrAny, batchSize),
 		iovs: make([]unix.Iovec, batchSize), msgs: make([]mmsghdr, batchSize)}
 	for i := range o.msgs {
 		o.iovs[i].Base = &o.bytes[i*maxFrame]
@@ -42,36 +42,50 @@ func newOutlet(fd int) *outlet {
 	return o
 }
 
+func (b *batch) full() bool { return b.n == batchSize }
+
+// put adds the frame of one try.
+func (b *batch) put(h *Hop, dst netip.Addr, sport, dport uint16, seq uint32) {
+	i := b.n
+	b.iovs[i].SetLen(h.put(b.bytes[i*maxFrame:][:maxFrame], dst, sport, dport, seq))
+	b.msgs[i].hdr.Namelen = putName(&b.names[i], h, dst)
+	b.n++
+}
+
+// flush sends what was put, from index from on; it returns how many went
+// before an error.
+func (b *batch) flush(from int) (sent int, err error) {
+	for from+sent < b.n {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.msgs[from+sent])),
+			uintptr(b.n-from-sent), unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 {
+			return sent, errno
+		}
+		sent += int(n)
+	}
+	return sent, nil
+}
+
 // openLink opens the packet socket for sending. It receives nothing.
-func openLink() (*outlet, error) {
+func openLink() (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open a packet socket: %w", err)
+		return -1, fmt.Errorf("open a packet socket: %w", err)
 	}
 	// Not every device can; the queueing discipline is slower and as right.
 	_ = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
-	return newOutlet(fd), nil
+	return fd, nil
 }
 
 // openRaw opens a raw IP socket that takes whole packets.
-func openRaw(family int) (*outlet, error) {
+func openRaw(family int) (int, error) {
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
 	if err != nil {
-		return nil, fmt.Errorf("open a raw socket: %w", err)
+		return -1, fmt.Errorf("open a raw socket: %w", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
-	return newOutlet(fd), nil
-}
-
-func (o *outlet) full() bool { return o.n == batchSize }
-
-// put adds the frame of one try.
-func (o *outlet) put(h *Hop, dst netip.Addr, sport, dport uint16, seq uint32) {
-	i := o.n
-	o.iovs[i].SetLen(h.put(o.bytes[i*maxFrame:][:maxFrame], dst, sport, dport, seq))
-	o.msgs[i].hdr.Namelen = putName(&o.names[i], h, dst)
-	o.n++
+	return fd, nil
 }
 
 // putName writes where a frame goes and returns the length of the name.
@@ -106,21 +120,6 @@ func etherTypeOf(a netip.Addr) uint16 {
 	return binary.NativeEndian.Uint16(b[:])
 }
 
-// flush sends what was put, from index from on; it returns how many went
-// before an error.
-func (o *outlet) flush(from int) (sent int, err error) {
-	for from+sent < o.n {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(o.fd), uintptr(unsafe.Pointer(&o.msgs[from+sent])),
-			uintptr(o.n-from-sent), unix.MSG_DONTWAIT, 0, 0)
-		if errno != 0 {
-			return sent, errno
-		}
-		sent += int(n)
-	}
-	o.n = 0
-	return sent, nil
-}
-
 // busy tells an error that goes away by waiting.
 func busy(err error) bool {
 	return errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EINTR)
@@ -136,5 +135,3 @@ func gone(err error) bool {
 func forbidden(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 }
-
-func (o *outlet) close() { _ = unix.Close(o.fd) }

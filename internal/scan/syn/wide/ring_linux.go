@@ -40,22 +40,19 @@ type ring struct {
 	block int
 }
 
-// openRing listens to one protocol on all interfaces through a filter. Such a
-// socket does not hear what this host sends.
-func openRing(etherType uint16, filter []bpf.Instruction) (*ring, error) {
-	// No protocol yet: nothing is queued before the filter is set.
+// newRing opens the socket. No protocol yet: nothing is queued before the
+// filter is set.
+func newRing() (*ring, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	r := &ring{fd: fd}
-	if err := r.setUp(etherType, filter); err != nil {
-		r.close()
-		return nil, err
-	}
-	return r, nil
+	return &ring{fd: fd}, nil
 }
 
+// setUp listens to one protocol on all interfaces through a filter. Such a
+// socket does not hear what this host sends. The kernel waits here for all
+// processors (synchronize_net), so rings are set up side by side.
 func (r *ring) setUp(etherType uint16, filter []bpf.Instruction) error {
 	if err := attach(r.fd, filter); err != nil {
 		return fmt.Errorf("set the filter of a packet socket: %w", err)

@@ -1,7 +1,6 @@
 package wide
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -32,7 +31,10 @@ func (s *sweep) send(now time.Time, n int) int {
 		}
 		sent++
 	}
-	s.flush()
+	s.post.flush()
+	if err := s.post.failed.Load(); err != nil {
+		s.way = *err
+	}
 	s.control.Sent(now, sent)
 	s.sent += int64(sent)
 	return sent
@@ -59,55 +61,11 @@ func (s *sweep) sendCanary(c clock, level uint8) {
 	_ = s.put(k.to.addr, k.to.port, uint8(k.number%maxTries), s.cookie.seq(slot, k.number, true))
 }
 
-// put adds one frame to the outlet that leads to addr.
+// put adds one frame for addr.
 func (s *sweep) put(addr netip.Addr, port uint16, try uint8, seq uint32) error {
 	hop, err := s.t.Router.Hop(addr)
 	if err != nil {
 		return err
 	}
-	out := s.out.of(hop, addr)
-	if out == nil {
-		return fmt.Errorf("%s: this host has no IPv6", addr)
-	}
-	out.put(hop, addr, s.ports.first+uint16(try), port, seq)
-	if out.full() {
-		s.flushOne(out)
-	}
-	return nil
-}
-
-func (s *sweep) flush() {
-	for _, out := range s.out.all() {
-		if out != nil && out.n > 0 {
-			s.flushOne(out)
-		}
-	}
-}
-
-// patience is how long a full queue of the device is waited for; probes that
-// found no room are lost, and asked again like other lost ones.
-const patience = 20 * time.Millisecond
-
-func (s *sweep) flushOne(out *outlet) {
-	from := 0
-	for end := time.Now().Add(patience); from < out.n; {
-		n, err := out.flush(from)
-		from += n
-		switch {
-		case err == nil:
-			return
-		case busy(err) && time.Now().Before(end):
-			time.Sleep(nap)
-		case gone(err):
-			s.way = fmt.Errorf("%w: %w", ErrDown, err)
-			out.n = 0
-			return
-		case forbidden(err):
-			from++ // a rule of this host's own; what is silent because of it is said by unsent
-			s.unroutable["this host's own firewall does not let the probes out"]++
-		default:
-			from++
-		}
-	}
-	out.n = 0
+	return s.post.put(hop, addr, s.ports.first+uint16(try), port, seq)
 }

@@ -2,10 +2,8 @@ package wide
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +56,7 @@ type sweep struct {
 	rtt      pace.RTT
 
 	ports *reservedPorts
-	out   outlets
+	post  *post
 	rings []*ring
 	wake  int // eventfd that ends listening
 
@@ -85,35 +83,13 @@ func (s *sweep) open() error {
 	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("make an event descriptor: %w", err)
 	}
-	if err = s.out.open(); err != nil {
+	if s.post, err = openPost(); err != nil {
 		return err
 	}
 	if s.ports, err = reservePorts(); err != nil {
 		return err
 	}
-	for _, family := range []bool{false, true} {
-		etherType, filter := uint16(unix.ETH_P_IP), answers4(s.ports.first)
-		if family {
-			etherType, filter = unix.ETH_P_IPV6, answers6(s.ports.first)
-		}
-		r, err := openRing(etherType, filter)
-		if err != nil {
-			return err
-		}
-		s.rings = append(s.rings, r)
-	}
-	return nil
-}
-
-func (s *sweep) close() {
-	for _, r := range s.rings {
-		r.close()
-	}
-	if s.ports != nil {
-		s.ports.close()
-	}
-	s.out.close()
-	_ = unix.Close(s.wake)
+	return s.openRings()
 }
 
 func (s *sweep) run(ctx context.Context) {
@@ -296,44 +272,11 @@ func (s *sweep) gaps(ctx context.Context) []exposure.Gap {
 	case ctx.Err() != nil && left > 0:
 		say("the scan was interrupted: %d of %d probes are not settled", left, s.work.Len())
 	}
+	if n := s.post.forbidden.Load(); n > 0 {
+		say("this host's own firewall refused to send %d packets: ports called filtered may be so because of it", n)
+	}
 	for why, n := range s.unroutable {
 		say("%d probes were not sent: %s", n, why)
 	}
 	return gaps
-}
-
-// outlets are the ways out.
-type outlets struct{ link, raw4, raw6 *outlet }
-
-func (o *outlets) open() (err error) {
-	if o.link, err = openLink(); err != nil {
-		return err
-	}
-	if o.raw4, err = openRaw(unix.AF_INET); err != nil {
-		return err
-	}
-	if o.raw6, err = openRaw(unix.AF_INET6); errors.Is(err, unix.EAFNOSUPPORT) {
-		o.raw6, err = nil, nil
-	}
-	return err
-}
-
-func (o *outlets) all() [3]*outlet { return [3]*outlet{o.link, o.raw4, o.raw6} }
-
-func (o *outlets) close() {
-	for _, one := range o.all() {
-		if one != nil {
-			one.close()
-		}
-	}
-}
-
-func (o *outlets) of(h *Hop, dst netip.Addr) *outlet {
-	switch {
-	case !h.Raw:
-		return o.link
-	case dst.Is6():
-		return o.raw6
-	}
-	return o.raw4
 }

@@ -49,6 +49,9 @@ type Transport struct {
 	// Tries bounds how often a silent probe is sent; 0 follows the measured
 	// loss, from 2 to 8.
 	Tries int
+	// NoIPv4 and NoIPv6 say that the work has no address of a family, which
+	// saves its receive ring.
+	NoIPv4, NoIPv6 bool
 	// Down tells that the way to the targets is gone; nil is never asked.
 	Down func() error
 	// Progress hears how far the sweep is, some ten times a second; nil for
