@@ -21,9 +21,7 @@ func (c *crawl) collect(d time.Duration) {
 	}
 	for {
 		n, _ := unix.EpollWait(c.ep, c.events, int((d+time.Millisecond-1)/time.Millisecond))
-		for _, ev := range c.events[:max(n, 0)] {
-			c.look(ev)
-		}
+		c.look(c.events[:max(n, 0)])
 		if n < len(c.events) {
 			return
 		}
@@ -31,21 +29,21 @@ func (c *crawl) collect(d time.Duration) {
 	}
 }
 
-// look settles the probe that an event is about, if it is still pending.
-func (c *crawl) look(ev unix.EpollEvent) {
-	s := c.pool.byFD[int(ev.Fd)]
-	if s == nil || s.place == idle {
-		return
-	}
-	v := c.pool.judge(s, c.pool.connect(s), false)
-	if v.meaning == waiting && ev.Events&unix.EPOLLERR != 0 {
-		if reason, ok := c.pool.icmp(s); ok { // it came while connect(2) held the socket
-			v = filteredBy(reason)
+// look settles the probes that events are about, if they are still pending.
+func (c *crawl) look(events []unix.EpollEvent) {
+	c.batch = c.batch[:0]
+	for _, ev := range events {
+		if s := c.pool.byFD[int(ev.Fd)]; s != nil && s.place != idle {
+			s.failed = ev.Events&unix.EPOLLERR != 0
+			c.batch = append(c.batch, s)
 		}
 	}
-	if v.meaning != waiting {
-		c.pending.drop(s)
-		c.settle(s, v)
+	c.crew.each(c.batch, (*line).look)
+	for _, s := range c.batch {
+		if s.outcome.meaning != waiting {
+			c.pending.drop(s)
+			c.settle(s)
+		}
 	}
 }
 
@@ -53,41 +51,42 @@ func (c *crawl) look(ev unix.EpollEvent) {
 // was itself held up has not waited in vain.
 func (c *crawl) expire() {
 	now := time.Now()
+	c.batch = c.batch[:0]
 	for s := c.pending.overdue(now); s != nil; s = c.pending.overdue(now) {
 		c.pending.drop(s)
-		v := c.pool.judge(s, c.pool.connect(s), false)
-		if v.meaning == waiting {
-			v.meaning = silence
-		}
-		c.settle(s, v)
+		c.batch = append(c.batch, s)
+	}
+	c.crew.each(c.batch, (*line).lastLook)
+	for _, s := range c.batch {
+		c.settle(s)
 	}
 }
 
 // settle takes a probe that is no longer pending to its end and its socket
 // back.
-func (c *crawl) settle(s *probe, v verdict) {
-	j, now := s.job, time.Now()
-	rtt := now.Sub(s.began)
-	if v.meaning == settled && v.state == exposure.Closed {
-		c.pool.give(s) // the kernel has dissolved it
+func (c *crawl) settle(s *probe) {
+	j, v, rtt := s.job, s.outcome, s.took
+	if s.spoilt {
+		c.pool.shut(s)
 	} else {
-		c.pool.dissolve(s)
+		c.pool.give(s)
 	}
+	now := s.began.Add(rtt)
 	switch v.meaning {
 	case settled:
-		c.answered(&j, v, now, rtt)
+		c.answered(j, v, now, rtt)
 	case itself:
-		c.connectedItself(&j)
+		c.connectedItself(j)
 	case trouble:
 		j.host.gone = unix.ENETDOWN
-		c.lose(nil, &j)
+		c.lose(j)
 	default:
-		c.missed(&j, now)
+		c.missed(j, now)
 	}
 }
 
 // answered takes an answer, be it of the port or about it.
-func (c *crawl) answered(j *job, v verdict, now time.Time, rtt time.Duration) {
+func (c *crawl) answered(j job, v verdict, now time.Time, rtt time.Duration) {
 	c.stats.Received++
 	c.regrow()
 	if c.t.Pace != nil {
@@ -110,7 +109,7 @@ func (c *crawl) answered(j *job, v verdict, now time.Time, rtt time.Duration) {
 
 // learn takes what the answer of a port says of its host and of the loss; the
 // rate limits of ICMP errors are no loss.
-func (c *crawl) learn(j *job, v verdict, now time.Time) {
+func (c *crawl) learn(j job, v verdict, now time.Time) {
 	j.host.answered++
 	if j.missed > 0 {
 		j.host.silent--
@@ -121,7 +120,7 @@ func (c *crawl) learn(j *job, v verdict, now time.Time) {
 			c.t.Pace.Lost(now)
 		}
 	}
-	c.remember(*j, v.state)
+	c.remember(j, v.state)
 }
 
 // remember keeps a closed port as a canary, an open one only while no closed
@@ -142,7 +141,7 @@ func (c *crawl) remember(j job, state exposure.PortStateName) {
 }
 
 // missed takes a try that nothing answered.
-func (c *crawl) missed(j *job, now time.Time) {
+func (c *crawl) missed(j job, now time.Time) {
 	if j.canary {
 		c.canaryMissed(j, now)
 		return
@@ -155,13 +154,13 @@ func (c *crawl) missed(j *job, now time.Time) {
 		j.host.silent++
 	}
 	if j.missed < triesFor(j.host, c.t.tries(), c.loss.suspected()) {
-		c.again.push(*j)
+		c.again.push(j)
 		return
 	}
 	c.finish(j, filteredBy("no-response"), 0)
 }
 
-func (c *crawl) canaryMissed(j *job, now time.Time) {
+func (c *crawl) canaryMissed(j job, now time.Time) {
 	j.host.refs--
 	c.loss.canary(false)
 	if c.t.Pace != nil {
@@ -175,20 +174,20 @@ func (c *crawl) canaryMissed(j *job, now time.Time) {
 // connectedItself asks again from another port: the socket spoke to itself. A
 // listener would have kept the port from being chosen, so after some times
 // the port counts as closed.
-func (c *crawl) connectedItself(j *job) {
+func (c *crawl) connectedItself(j job) {
 	if j.canary {
 		j.host.refs--
 		return
 	}
 	if j.selfs++; j.selfs < selfTries {
-		c.again.push(*j)
+		c.again.push(j)
 		return
 	}
 	c.finish(j, closedBy("conn-refused"), 0)
 }
 
 // finish tells the state of a probe of the work.
-func (c *crawl) finish(j *job, v verdict, rtt time.Duration) {
+func (c *crawl) finish(j job, v verdict, rtt time.Duration) {
 	j.host.refs--
 	c.told++
 	c.done++

@@ -46,6 +46,8 @@ type crawl struct {
 	ep      int
 	events  []unix.EpollEvent
 	pool    *pool
+	crew    *crew
+	batch   []*probe
 	pending deadlines
 	hosts   *hosts
 	loss    lossMeter
@@ -53,12 +55,12 @@ type crawl struct {
 
 	next     uint64 // number of the work not yet begun
 	again    backlog[job]
-	held     *job  // could not be begun for lack of means
-	known    []job // answered ports, for canaries
-	openOnly bool  // none of known is closed
-	sinceOne int   // probes since the last canary
-	limit    int   // of probes in flight
-	window   int   // the same, as far as this host's means go now
+	held     backlog[job] // could not be begun for lack of means
+	known    []job        // answered ports, for canaries
+	openOnly bool         // none of known is closed
+	sinceOne int          // probes since the last canary
+	limit    int          // of probes in flight
+	window   int          // the same, as far as this host's means go now
 
 	stats    exposure.ScanStats
 	told     uint64
@@ -73,7 +75,7 @@ type crawl struct {
 
 func newCrawl(ctx context.Context, t *Network, w Work, tell func(i uint64, p exposure.PortState)) (*crawl, error) {
 	limit := descriptors(t.window())
-	c := &crawl{t: t, ctx: ctx, work: w, tell: tell, pool: newPool(t), hosts: newHosts(t.timeout()),
+	c := &crawl{t: t, ctx: ctx, work: w, tell: tell, pool: newPool(t), crew: newCrew(), hosts: newHosts(t.timeout()),
 		limit: limit, window: limit, events: make([]unix.EpollEvent, 512)}
 	var err error
 	if c.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -97,7 +99,7 @@ func (c *crawl) tryOut() error {
 		addr, _ := c.work.At(0)
 		k.v6 = addr.Unmap().Is6()
 	}
-	s, err := c.pool.open(k)
+	s, err := c.pool.open(k, 0)
 	if err == nil {
 		c.pool.give(s)
 	}
@@ -105,6 +107,7 @@ func (c *crawl) tryOut() error {
 }
 
 func (c *crawl) close() {
+	c.crew.close()
 	c.pool.close()
 	_ = unix.Close(c.ep)
 }
@@ -114,7 +117,7 @@ func (c *crawl) finished() bool {
 		c.stop = errInterrupted
 	}
 	return c.stop != nil ||
-		c.next == c.work.Len() && c.again.len() == 0 && c.held == nil && len(c.pending) == 0
+		c.next == c.work.Len() && c.again.len() == 0 && c.held.len() == 0 && len(c.pending) == 0
 }
 
 // launch begins as many probes as may be, up to a batch, and says how long to
@@ -131,27 +134,62 @@ func (c *crawl) launch() time.Duration {
 		}
 		n = min(n, allowed)
 	}
+	full := c.fill(n)
+	c.crew.each(c.batch, (*line).attempt)
+	short := false
+	for _, s := range c.batch {
+		short = c.begun(s) || short
+	}
+	switch {
+	case short || c.held.len() > 0:
+		return c.hardship()
+	case full || c.more():
+		return 0
+	}
+	return lookEvery
+}
+
+// fill takes up to n jobs and a socket for each into the batch; false where
+// there was less to do.
+func (c *crawl) fill(n int) bool {
+	c.batch = c.batch[:0]
 	for range n {
 		j, ok := c.nextJob()
-		if !ok && c.more() {
-			return 0
-		}
 		if !ok {
-			return lookEvery
+			return false
 		}
-		if !c.begin(j) {
-			return c.hardship()
+		eager := c.eager.now()
+		s, err := c.socket(j, eager && j.missed == 0 && !j.canary)
+		switch {
+		case err == nil:
+			s.job, s.eager = j, eager
+			c.batch = append(c.batch, s)
+		case ownVerdict(errnoOf(err)).meaning == shortage:
+			c.held.push(j)
+			c.shrink(err)
+			return true
+		default:
+			j.host.gone = err
+			c.lose(j)
 		}
 	}
-	return 0
+	return true
+}
+
+// socket finds one that can ask j.
+func (c *crawl) socket(j job, anchored bool) (*probe, error) {
+	k, err := c.pool.kindOf(j.to.Addr())
+	if err != nil {
+		return nil, err
+	}
+	k.anchored = anchored
+	return c.pool.take(k, c.limit)
 }
 
 // nextJob chooses what to ask: what was held back, a canary when one is due,
 // silent ports again, new ones.
 func (c *crawl) nextJob() (job, bool) {
-	if c.held != nil {
-		j := *c.held
-		c.held = nil
+	if j, ok := c.held.pop(); ok {
 		return j, true
 	}
 	if j, ok := c.canary(); ok {
@@ -161,7 +199,7 @@ func (c *crawl) nextJob() (job, bool) {
 		if j.host.gone == nil {
 			return j, true
 		}
-		c.skip(&j)
+		c.skip(j)
 	}
 	for c.more() {
 		addr, port := c.work.At(c.next)
@@ -173,7 +211,7 @@ func (c *crawl) nextJob() (job, bool) {
 		if j.host.gone == nil {
 			return j, true
 		}
-		if c.skip(&j); c.failures%launchBatch == 0 {
+		if c.skip(j); c.failures%launchBatch == 0 {
 			break // look at the clock and the context
 		}
 	}
@@ -200,79 +238,49 @@ func (c *crawl) canary() (job, bool) {
 	return j, true
 }
 
-// begin starts one probe; false where this host lacks the means.
-func (c *crawl) begin(j job) bool {
-	s, v := c.start(j)
+// begun takes the outcome of a probe's first call; true where this host lacked
+// the means.
+func (c *crawl) begun(s *probe) (short bool) {
+	v := s.outcome
 	switch v.meaning {
 	case shortage:
-		c.held = &j
-		if s != nil {
-			c.pool.give(s)
-		}
-		return false
-	case trouble:
-		c.lose(s, &j)
+		c.held.push(s.job)
+		c.shrink(fmt.Errorf("connect to %s: %w", s.to, s.errno))
+		c.pool.give(s)
 		return true
+	case trouble:
+		j := s.job
+		j.host.gone = fmt.Errorf("connect: %w", s.errno)
+		c.pool.give(s)
+		c.lose(j)
+		return false
 	}
 	c.waited, c.failures = 0, 0
 	c.stats.Sent++
+	if s.eager {
+		c.eager.result(v.meaning != waiting)
+	}
 	if v.meaning != waiting {
-		c.settle(s, v)
-		return true
+		c.settle(s)
+		return false
 	}
 	return c.park(s)
 }
 
-// start calls connect(2), and a second time at once where answers are known to
-// come within the call: on a link without latency the first call holds the
-// socket while the answer comes in.
-func (c *crawl) start(j job) (*probe, verdict) {
-	k, err := c.pool.kindOf(j.to.Addr())
-	if err != nil {
-		j.host.gone = err
-		return nil, verdict{meaning: trouble}
-	}
-	s, err := c.pool.take(k, c.limit)
-	if err != nil {
-		v := ownVerdict(errnoOf(err))
-		if v.meaning == shortage {
-			c.shrink(err)
-			return nil, v
-		}
-		j.host.gone = err
-		return nil, verdict{meaning: trouble}
-	}
-	s.job, s.began = j, time.Now()
-	errno := c.pool.connect(s)
-	v := c.pool.judge(s, errno, true)
-	if v.meaning == waiting && c.eager.now() {
-		v = c.pool.judge(s, c.pool.connect(s), false)
-		c.eager.result(v.meaning != waiting)
-	}
-	if v.meaning == trouble {
-		j.host.gone = fmt.Errorf("connect: %w", errno)
-	}
-	if v.meaning == shortage {
-		c.shrink(fmt.Errorf("connect to %s: %w", j.to, errno))
-	}
-	return s, v
-}
-
 // park leaves a probe to epoll until it is answered or overdue. The edge
 // trigger spares a call for each further use of the socket.
-func (c *crawl) park(s *probe) bool {
+func (c *crawl) park(s *probe) (short bool) {
 	if !s.watched {
 		ev := unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLET, Fd: int32(s.fd)}
 		if err := unix.EpollCtl(c.ep, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
-			j := s.job
-			c.held = &j
+			c.held.push(s.job)
 			c.pool.shut(s)
 			c.shrink(fmt.Errorf("wait for answers: %w", err))
-			return false
+			return true
 		}
 		s.watched = true
 	}
 	s.deadline = s.began.Add(c.hosts.wait(s.host, s.missed))
 	c.pending.add(s)
-	return true
+	return false
 }

@@ -27,9 +27,16 @@ type probe struct {
 	fd       int
 	kind     kind
 	watched  bool // by epoll, edge-triggered, until it is closed
+	eager    bool // look for an answer at once
+	failed   bool // epoll reported an error
+	spoilt   bool // cannot be used again
 	began    time.Time
 	deadline time.Time
 	place    int // among the deadlines; idle where it is not pending
+
+	errno   unix.Errno // of the last connect(2)
+	outcome verdict
+	took    time.Duration // from began to the outcome
 }
 
 const idle = -1
@@ -37,8 +44,9 @@ const idle = -1
 // kind tells sockets apart that cannot stand for each other: a socket that
 // asked a link-local address stays bound to its interface.
 type kind struct {
-	v6   bool
-	zone uint32
+	v6       bool
+	zone     uint32
+	anchored bool // bound to a port of its own
 }
 
 // pool holds sockets. They are used again without being closed: a refused
@@ -50,14 +58,13 @@ type pool struct {
 	spare    map[kind][]*probe
 	byFD     map[int]*probe
 	zones    map[string]uint32
-	errors   sockaddr.ErrorQueue
-	four     unix.SockaddrInet4
-	six      unix.SockaddrInet6
+	anchors  int // that may still be opened
 }
 
 func newPool(t *Network) *pool {
 	return &pool{from: t.From.Unmap(), iface: t.Iface, synCount: synCount(t.timeout()),
-		spare: map[kind][]*probe{}, byFD: map[int]*probe{}, zones: map[string]uint32{}}
+		anchors: mostAnchors(),
+		spare:   map[kind][]*probe{}, byFD: map[int]*probe{}, zones: map[string]uint32{}}
 }
 
 // synCount is the least TCP_SYNCNT (tcp(7)) with which the kernel does not
@@ -95,6 +102,7 @@ func (p *pool) kindOf(addr netip.Addr) (kind, error) {
 }
 
 // take gives a socket fit to ask k; most bounds how many there are in all.
+// Where no more may be anchored it gives one that is not.
 func (p *pool) take(k kind, most int) (*probe, error) {
 	if list := p.spare[k]; len(list) > 0 {
 		s := list[len(list)-1]
@@ -104,7 +112,14 @@ func (p *pool) take(k kind, most int) (*probe, error) {
 	if len(p.byFD) >= most {
 		p.closeSpare()
 	}
-	return p.open(k)
+	if k.anchored {
+		if s := p.anchor(k); s != nil {
+			return s, nil
+		}
+		k.anchored = false
+		return p.take(k, most)
+	}
+	return p.open(k, 0)
 }
 
 // closeSpare closes one idle socket of any kind; false where there is none.
@@ -119,17 +134,10 @@ func (p *pool) closeSpare() bool {
 	return false
 }
 
-func (p *pool) open(k kind) (*probe, error) {
-	family := unix.AF_INET
-	if k.v6 {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+// open makes a socket, bound to a port where it is not 0.
+func (p *pool) open(k kind, port uint16) (*probe, error) {
+	fd, err := p.socket(k, port)
 	if err != nil {
-		return nil, fmt.Errorf("open a socket: %w", err)
-	}
-	if err := p.prepare(fd, k.v6); err != nil {
-		_ = unix.Close(fd)
 		return nil, err
 	}
 	s := &probe{fd: fd, kind: k, place: idle}
@@ -137,8 +145,27 @@ func (p *pool) open(k kind) (*probe, error) {
 	return s, nil
 }
 
+func (p *pool) socket(k kind, port uint16) (fd int, err error) {
+	family := unix.AF_INET
+	if k.v6 {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, fmt.Errorf("open a socket: %w", err)
+	}
+	if err = p.prepare(fd, k.v6); err == nil {
+		err = p.source(fd, k, port)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // prepare sets what every socket needs: reset on close, ICMP errors queued,
-// few SYNs, the source.
+// few SYNs.
 func (p *pool) prepare(fd int, v6 bool) error {
 	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return fmt.Errorf("set SO_LINGER: %w", err)
@@ -153,61 +180,69 @@ func (p *pool) prepare(fd int, v6 bool) error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_SYNCNT, p.synCount); err != nil {
 		return fmt.Errorf("set TCP_SYNCNT: %w", err)
 	}
-	return p.source(fd)
+	return nil
 }
 
 // source binds to the interface and address asked for, leaving the port to
-// connect(2).
-func (p *pool) source(fd int) error {
-	if p.iface != "" {
-		err := unix.BindToDevice(fd, p.iface)
-		if errors.Is(err, unix.EPERM) {
-			return fmt.Errorf("bind to interface %s: %w (before Linux 5.7 it needs CAP_NET_RAW; a source address does not)", p.iface, err)
+// connect(2) where it is 0.
+func (p *pool) source(fd int, k kind, port uint16) error {
+	if err := p.device(fd); err != nil {
+		return err
+	}
+	if port == 0 {
+		if !p.from.IsValid() {
+			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("bind to interface %s: %w", p.iface, err)
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+			return fmt.Errorf("set IP_BIND_ADDRESS_NO_PORT: %w", err)
 		}
 	}
-	if !p.from.IsValid() {
-		return nil
+	return bind(fd, netip.AddrPortFrom(p.sourceAddr(k), port))
+}
+
+// sourceAddr is the address to bind to, the unspecified one where the kernel
+// chooses.
+func (p *pool) sourceAddr(k kind) netip.Addr {
+	switch {
+	case p.from.IsValid():
+		return p.from
+	case k.v6:
+		return netip.IPv6Unspecified()
 	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-		return fmt.Errorf("set IP_BIND_ADDRESS_NO_PORT: %w", err)
-	}
-	sa, err := sockaddr.New(netip.AddrPortFrom(p.from, 0))
+	return netip.IPv4Unspecified()
+}
+
+func bind(fd int, from netip.AddrPort) error {
+	sa, err := sockaddr.New(from)
 	if err != nil {
 		return err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
-		return fmt.Errorf("bind to source address %s: %w", p.from, err)
+		return fmt.Errorf("bind to source address %s: %w", from.Addr(), err)
 	}
 	return nil
 }
 
-// connect begins the attempt of s, or asks how it stands.
-func (p *pool) connect(s *probe) unix.Errno {
-	var sa unix.Sockaddr
-	if s.kind.v6 {
-		p.six.Addr, p.six.Port, p.six.ZoneId = s.to.Addr().As16(), int(s.to.Port()), s.kind.zone
-		sa = &p.six
-	} else {
-		p.four.Addr, p.four.Port = s.to.Addr().As4(), int(s.to.Port())
-		sa = &p.four
+func (p *pool) device(fd int) error {
+	if p.iface == "" {
+		return nil
 	}
-	for {
-		err := unix.Connect(s.fd, sa)
-		if err == nil {
-			return 0
-		}
-		if errno := errnoOf(err); errno != unix.EINTR {
-			return errno
-		}
+	err := unix.BindToDevice(fd, p.iface)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("bind to interface %s: %w (before Linux 5.7 it needs CAP_NET_RAW; a source address does not)", p.iface, err)
 	}
+	if err != nil {
+		return fmt.Errorf("bind to interface %s: %w", p.iface, err)
+	}
+	return nil
 }
 
 // errnoOf is the system's own number of an error, EIO where it has none.
 func errnoOf(err error) unix.Errno {
-	var errno unix.Errno
+	errno, plain := err.(unix.Errno)
+	if plain { // as package unix gives it: no search, and nothing to allocate
+		return errno
+	}
 	if errors.As(err, &errno) {
 		return errno
 	}
@@ -220,22 +255,7 @@ func (p *pool) give(s *probe) {
 	p.spare[s.kind] = append(p.spare[s.kind], s)
 }
 
-// dissolve ends what s began and takes it back.
-func (p *pool) dissolve(s *probe) {
-	if sockaddr.Disconnect(s.fd) != nil {
-		p.shut(s)
-		return
-	}
-	p.give(s)
-}
-
 func (p *pool) shut(s *probe) {
 	delete(p.byFD, s.fd)
 	_ = unix.Close(s.fd)
-}
-
-// selfConnected compares the near end of a connection with the far one.
-func (p *pool) selfConnected(s *probe) bool {
-	local, err := unix.Getsockname(s.fd)
-	return err == nil && sockaddr.AddrPort(local) == netip.AddrPortFrom(s.to.Addr().WithZone(""), s.to.Port())
 }

@@ -42,22 +42,20 @@ func (c *crawl) hardship() time.Duration {
 	if c.waited += hardshipPause; c.waited < patienceOwn {
 		return hardshipPause
 	}
-	if c.held != nil && errors.Is(c.lack, unix.EADDRNOTAVAIL) {
-		j := *c.held
-		c.held, c.waited = nil, 0
-		j.host.gone = c.lack
-		c.lose(nil, &j)
+	if errors.Is(c.lack, unix.EADDRNOTAVAIL) {
+		c.waited = 0
+		if j, ok := c.held.pop(); ok {
+			j.host.gone = c.lack
+			c.lose(j)
+		}
 		return 0
 	}
 	c.stop = c.lack
 	return 0
 }
 
-// lose takes a probe that cannot be sent, and its socket, back.
-func (c *crawl) lose(s *probe, j *job) {
-	if s != nil {
-		c.pool.give(s)
-	}
+// lose takes back a job that cannot be done.
+func (c *crawl) lose(j job) {
 	if j.canary {
 		j.host.refs--
 		return
@@ -66,7 +64,7 @@ func (c *crawl) lose(s *probe, j *job) {
 }
 
 // skip leaves a probe of the work out for its host's sake.
-func (c *crawl) skip(j *job) {
+func (c *crawl) skip(j job) {
 	c.gone.skip(j.host)
 	j.host.refs--
 	c.done++

@@ -32,12 +32,12 @@ func filteredBy(reason string) verdict { return verdict{settled, exposure.Filter
 
 // judge tells what errno of s's connect(2) means; began is true for the call
 // that began the attempt, whose errors come from this host itself.
-func (p *pool) judge(s *probe, errno unix.Errno, began bool) verdict {
+func (l *line) judge(s *probe, errno unix.Errno, began bool) verdict {
 	switch errno {
 	case unix.EINPROGRESS, unix.EALREADY:
 		return verdict{meaning: waiting}
 	case 0:
-		if p.selfConnected(s) {
+		if l.selfConnected(s) {
 			return verdict{meaning: itself}
 		}
 		return verdict{settled, exposure.Open, "syn-ack"}
@@ -47,7 +47,7 @@ func (p *pool) judge(s *probe, errno unix.Errno, began bool) verdict {
 	if began {
 		return ownVerdict(errno)
 	}
-	if reason, ok := p.icmp(s); ok {
+	if reason, ok := l.icmp(s); ok {
 		return filteredBy(reason)
 	}
 	return lateVerdict(errno)
@@ -55,8 +55,8 @@ func (p *pool) judge(s *probe, errno unix.Errno, began bool) verdict {
 
 // icmp gives the reason of an ICMP error about what s asks now; the kernel
 // reports a port-unreachable and a RST alike.
-func (p *pool) icmp(s *probe) (reason string, ok bool) {
-	e, ok := p.errors.Take(s.fd, s.to)
+func (l *line) icmp(s *probe) (reason string, ok bool) {
+	e, ok := l.errors.Take(s.fd, s.to)
 	if !ok {
 		return "", false
 	}
