@@ -3,6 +3,7 @@ package target
 import (
 	"net/netip"
 	"strings"
+	"sync"
 )
 
 // admit completes a range and refuses what no port can be asked of. zone is
@@ -59,7 +60,7 @@ type ban struct {
 }
 
 // bans lists them (RFC 1122 section 3.2.1.3, RFC 5771, RFC 4291 section 2).
-func bans() []ban {
+var bans = sync.OnceValue(func() []ban {
 	prefix := func(s string) Range { return PrefixRange(netip.MustParsePrefix(s)) }
 	return []ban{
 		{prefix("0.0.0.0/32"), "the unspecified address, which is no host"},
@@ -68,7 +69,7 @@ func bans() []ban {
 		{prefix("::/128"), "the unspecified address, which is no host"},
 		{prefix("ff00::/8"), "multicast, which addresses groups and no host"},
 	}
-}
+})
 
 // checkBans refuses a range within or across a ban. One that is too large to
 // be asked is left to the caller, who says that instead.

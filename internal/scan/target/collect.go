@@ -35,6 +35,7 @@ type collector struct {
 
 	ranges     pile
 	specs      int
+	pieces     int // ranges before they are merged
 	names      []wanted
 	seen       map[string]bool // names with their lengths
 	zones      map[string]bool
@@ -66,6 +67,9 @@ func (c *collector) spec(s, file string, line int) error {
 	got, err := readSpec(s)
 	if err == nil && got.name != "" {
 		err = c.want(wanted{got, s, file, line})
+	}
+	if c.pieces += len(got.ranges); err == nil && c.pieces > maxPieces {
+		err = wrong("cut the list into several scans", "the targets so far stand for more than %d separate ranges, overlaps included", maxPieces)
 	}
 	for i := 0; err == nil && i < len(got.ranges); i++ {
 		got.ranges[i], err = c.admit(got.ranges[i])

@@ -32,9 +32,9 @@ type row struct {
 
 // readEvidence reads one document element by element. Its keys may stand in
 // any order (jq -S sorts them), so each list is kept until the schema is
-// known.
-func readEvidence(r io.Reader) (evidence, *Error) {
-	limited := &io.LimitedReader{R: r, N: MaxEvidence}
+// known. limit is how many bytes are read.
+func readEvidence(r io.Reader, limit int64) (evidence, *Error) {
+	limited := &io.LimitedReader{R: r, N: limit}
 	d := decoder{json: json.NewDecoder(limited), found: map[string]*gathered{}}
 	err := d.document()
 	if err == nil {
@@ -48,7 +48,7 @@ func readEvidence(r io.Reader) (evidence, *Error) {
 	}
 	switch {
 	case limited.N <= 0:
-		return evidence{}, wrong("cut it into several files", "the document is larger than 256 MiB")
+		return evidence{}, wrong("cut it into several files", "the document is larger than %d bytes", limit)
 	case err != nil:
 		e := wrong(hintEvidence, "it begins like JSON and cannot be read: %v", err)
 		e.Err = err

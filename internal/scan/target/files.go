@@ -30,7 +30,7 @@ func readFile(f File, to taker) error {
 	case err != nil:
 		return fileError(f.Name, err)
 	case first.b == '{':
-		d, err := readEvidence(r)
+		d, err := readEvidence(r, MaxEvidence)
 		if err != nil {
 			return err.place("targets", "", f.Name, 0)
 		}
@@ -98,7 +98,7 @@ func (w *words) each(to taker) error {
 			return fileError(w.file, err)
 		}
 		if w.left--; w.left < 0 {
-			return w.fail("cut it into several scans", "it is larger than 64 MiB")
+			return w.fail("cut it into several scans", "it is larger than %d bytes", MaxFile)
 		}
 		if end || isSpace(b) || b == '#' {
 			if err := w.flush(to); err != nil {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -87,12 +88,19 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // What never ends is refused at a bound, whatever it is made of.
 func TestEndlessFilesEnd(t *testing.T) {
-	for _, head := range []string{"10.0.0.1\n", "#", "\n", "x", "{", "nobody ", "[", `{"hosts":[`} {
-		r := io.MultiReader(strings.NewReader("10.0.0.2 "), &endless{text: head})
-		_, err := Parse(t.Context(), Request{Files: []File{{"list.txt", r}}}, names)
+	for _, body := range []string{"10.0.0.1\n", "#", "# x\n", "\n", "x", "\x01"} {
+		w := words{r: bufio.NewReader(&endless{text: body}), file: "list.txt", line: 1, left: 1 << 16}
 		var e *Error
-		if !errors.As(err, &e) && head != "nobody " {
-			t.Errorf("%q: %v", head, err)
+		if err := w.each(&collector{kind: "target", req: &Request{}}); !errors.As(err, &e) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+	for _, head := range []string{`{"schema":"portreeve.scan/1","hosts":[{"addr":"10.0.0.1"}`, `{"x":[1`, `{"x":"`} {
+		for _, body := range []string{`,{"addr":"10.0.0.2"}`, ",[", "a", " "} {
+			r := io.MultiReader(strings.NewReader(head), &endless{text: body})
+			if _, err := readEvidence(r, 1<<16); err == nil || err.Hint == "" {
+				t.Errorf("%q with %q for ever: %v", head, body, err)
+			}
 		}
 	}
 }
@@ -169,7 +177,7 @@ func TestEvidenceErrors(t *testing.T) {
 func TestScrapsAreBoundedAndDoublesAreNot(t *testing.T) {
 	var p pile
 	a := netip.MustParseAddr("10.0.0.0")
-	for i := range uint64(4 * MaxRanges) {
+	for i := range uint64(1 << 16) {
 		if err := p.add(Single(advance(a, i%100*2))); err != nil {
 			t.Fatal(i, err)
 		}
@@ -186,11 +194,15 @@ func TestScrapsAreBoundedAndDoublesAreNot(t *testing.T) {
 	}
 }
 
-func TestTooManySpecsAreRefused(t *testing.T) {
-	_, err := Parse(t.Context(), Request{Files: []File{file(strings.Repeat("1.1.1.1\n", MaxSpecs+1))}}, names)
-	var e *Error
-	if !errors.As(err, &e) || e.Line != MaxSpecs+1 {
-		t.Error(err)
+// Lists are bounded by their length and, as overlapping octet lists cost time
+// before they merge, by the ranges that they make.
+func TestTooLongListsAreRefused(t *testing.T) {
+	for _, c := range []*collector{{specs: MaxSpecs}, {pieces: maxPieces - 255}} {
+		c.kind, c.req = "target", &Request{}
+		var e *Error
+		if err := c.spec("10.0.*.1", "list.txt", 7); !errors.As(err, &e) || e.Line != 7 {
+			t.Error(err)
+		}
 	}
 }
 

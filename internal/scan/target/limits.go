@@ -20,7 +20,8 @@ const (
 	MaxFile     = 64 << 20
 	MaxEvidence = 256 << 20
 
-	maxZone  = 64   // bytes; IFNAMSIZ is 16, other systems have longer names
-	maxZones = 1024 // different zones in one set
-	lookups  = 16   // names looked up at the same time
+	maxPieces = 1 << 22 // ranges of all specs before they are merged
+	maxZone   = 64      // bytes; IFNAMSIZ is 16, other systems have longer names
+	maxZones  = 1024    // different zones in one set
+	lookups   = 16      // names looked up at the same time
 )

@@ -91,13 +91,10 @@ func advance(a netip.Addr, n uint64) netip.Addr {
 
 // order is the order of a set: IPv4, IPv6 without zone, then by zone.
 func order(a, b netip.Addr) int {
-	if c := cmp.Compare(a.BitLen(), b.BitLen()); c != 0 {
-		return c
+	if a.Zone() == b.Zone() {
+		return a.Compare(b) // the family first
 	}
-	if c := cmp.Compare(a.Zone(), b.Zone()); c != 0 {
-		return c
-	}
-	return a.Compare(b)
+	return cmp.Or(cmp.Compare(a.BitLen(), b.BitLen()), cmp.Compare(a.Zone(), b.Zone()))
 }
 
 // normalise sorts ranges and merges those that overlap or touch, in place.

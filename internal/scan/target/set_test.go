@@ -194,6 +194,7 @@ func TestSetOfASlashEightWithThousandsOfExclusionsIsSmall(t *testing.T) {
 		t.Errorf("the set costs %d bytes, want at most 1 MiB", cost)
 	}
 	runtime.KeepAlive(got)
+	runtime.KeepAlive(&req)
 }
 
 func liveHeap() uint64 {

@@ -47,7 +47,7 @@ func readSpec(s string) (spec, *Error) {
 			return spec{}, err
 		}
 	}
-	if a, ok := readAddr(body); ok && a.Is6() {
+	if a, ok := readAddr(body); ok {
 		return prefixSpec(a, bits)
 	}
 	switch {
@@ -128,10 +128,13 @@ func decimal(s string) (int, bool) {
 	return n, err == nil
 }
 
-// prefixSpec is an IPv6 address with or without a prefix length.
+// prefixSpec is an address with or without a prefix length.
 func prefixSpec(a netip.Addr, bits int) (spec, *Error) {
 	if bits < 0 {
 		return spec{ranges: []Range{Single(a.Unmap())}}, nil
+	}
+	if bits > a.BitLen() {
+		return spec{}, wrong("write /32 or less", "an IPv4 prefix has at most 32 bits, not %d", bits)
 	}
 	return spec{ranges: []Range{around(a, bits)}}, nil
 }
