@@ -143,7 +143,7 @@ func (c *crawl) launch() time.Duration {
 	switch {
 	case short || c.held.len() > 0:
 		return c.hardship()
-	case full || c.more():
+	case full || c.more() || c.again.len() > 0:
 		return 0
 	}
 	return lookEvery
@@ -166,7 +166,7 @@ func (c *crawl) fill(n int) bool {
 			c.batch = append(c.batch, s)
 		case ownVerdict(errnoOf(err)).meaning == shortage:
 			c.held.push(j)
-			c.shrink(err)
+			c.shrink(err, len(c.pool.byFD))
 			return true
 		default:
 			j.host.gone = err
@@ -245,7 +245,7 @@ func (c *crawl) begun(s *probe) (short bool) {
 	switch v.meaning {
 	case shortage:
 		c.held.push(s.job)
-		c.shrink(fmt.Errorf("connect to %s: %w", s.to, s.errno))
+		c.shrink(fmt.Errorf("connect to %s: %w", s.to, s.errno), len(c.pending))
 		c.pool.give(s)
 		return true
 	case trouble:
@@ -275,7 +275,7 @@ func (c *crawl) park(s *probe) (short bool) {
 		if err := unix.EpollCtl(c.ep, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
 			c.held.push(s.job)
 			c.pool.shut(s)
-			c.shrink(fmt.Errorf("wait for answers: %w", err))
+			c.shrink(fmt.Errorf("wait for answers: %w", err), len(c.pending))
 			return true
 		}
 		s.watched = true

@@ -2,8 +2,17 @@ package connect
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/nettest"
@@ -77,4 +86,194 @@ func pair(t testing.TB) (scanner, target *nettest.NS) {
 	scanner, target = nettest.New(t), nettest.New(t)
 	nettest.Veth(t, scanner, target, near.String()+"/24", far.String()+"/24")
 	return scanner, target
+}
+
+// serve opens n TCP listeners on random ports of addr that accept and close,
+// and gives their ports, sorted.
+func serve(t testing.TB, ns *nettest.NS, addr netip.Addr, n int) []uint16 {
+	t.Helper()
+	var out []uint16
+	for len(out) < n {
+		port := uint16(1 + rand.IntN(65535))
+		if slices.Contains(out, port) {
+			continue
+		}
+		ln := ns.Listen("tcp", netip.AddrPortFrom(addr, port).String())
+		go func() {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_ = conn.Close()
+			}
+		}()
+		out = append(out, port)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// listening asks ss for the ports that listen.
+func listening(t testing.TB, ns *nettest.NS) []uint16 {
+	t.Helper()
+	nettest.Need(t, "ss")
+	var out []uint16
+	for line := range strings.Lines(ns.Run("ss", "-Hltn")) {
+		at := netip.MustParseAddrPort(strings.Fields(line)[3])
+		out = append(out, at.Port())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// All 53 listeners are found among all ports, as ss lists them, run after run;
+// no connection stays behind on either side.
+func TestAllPortsOverVeth(t *testing.T) {
+	scanner, target := pair(t)
+	serve(t, target, far, 53)
+	want := listening(t, target)
+	for range 3 {
+		var done int
+		a := ask(t.Context(), t, scanner, &Network{Progress: func(n int) { done += n }}, list{[]netip.Addr{far}, ports(1, 65535)})
+		got := a.open()
+		slices.Sort(got)
+		if !slices.Equal(got, want) || a.count[exposure.Closed] != 65535-53 || len(a.gaps) > 0 || a.err != nil {
+			t.Errorf("%v %v %v, not open: %v", a.count, a.gaps, a.err, want)
+		}
+		if done != 65535 || a.stats.Sent < 65535 || a.stats.Received > a.stats.Sent || a.stats.Loss.Estimate > 0.01 {
+			t.Errorf("progress %d, %+v", done, a.stats)
+		}
+	}
+	for _, ns := range []*nettest.NS{scanner, target} {
+		if left := ns.Run("ss", "-Htan", "state", "connected"); left != "" {
+			t.Errorf("left behind:\n%s", left)
+		}
+	}
+}
+
+// A naive dialer, one port after another, says the same.
+func TestSameAsADialer(t *testing.T) {
+	nettest.Need(t, "nft")
+	scanner, target := pair(t)
+	for _, p := range []string{"100", "105", "110"} {
+		target.Listen("tcp4", far.String()+":"+p)
+	}
+	target.Script(`nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i tcp dport 103-105 drop'`)
+	asked := ports(95, 115)
+	a := ask(t.Context(), t, scanner, new(Network), list{[]netip.Addr{far}, asked})
+	for _, port := range asked {
+		at := netip.AddrPortFrom(far, port)
+		var want exposure.PortStateName
+		scanner.Do(func() { want = dial(t.Context(), at) })
+		if a.ports[at].State != want {
+			t.Errorf("%s: %+v, a dialer says %s", at, a.ports[at], want)
+		}
+	}
+}
+
+func dial(ctx context.Context, at netip.AddrPort) exposure.PortStateName {
+	conn, err := (&net.Dialer{Timeout: 300 * time.Millisecond}).DialContext(ctx, "tcp", at.String())
+	if err == nil {
+		_ = conn.Close()
+		return exposure.Open
+	}
+	if e, ok := err.(net.Error); ok && e.Timeout() {
+		return exposure.Filtered
+	}
+	return exposure.Closed
+}
+
+// A cancelled sweep returns at once with what it knows, each told state true,
+// and leaves no goroutine.
+func TestCancelled(t *testing.T) {
+	nettest.Need(t, "nft")
+	scanner, target := pair(t)
+	target.Script(`nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i tcp dport 30000-65535 drop'`)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	ctx, cancel := context.WithCancel(t.Context())
+	var seen atomic.Int64
+	tr := &Network{Timeout: 5 * time.Second, Progress: func(n int) {
+		if seen.Add(int64(n)) > 5000 {
+			cancel()
+		}
+	}}
+	var a *answers
+	begun := time.Now()
+	a = ask(ctx, t, scanner, tr, list{[]netip.Addr{far}, ports(25000, 45000)})
+	if len(a.ports) == 0 || a.count[exposure.Filtered] > 0 && a.stats.Seconds < 0.2 || len(a.gaps) != 1 || time.Since(begun) > 10*time.Second {
+		t.Errorf("%v, gaps %v after %v", a.count, a.gaps, time.Since(begun))
+	}
+	if want := fmt.Sprintf("%d of 20001 probes were not settled: the scan was interrupted", 20001-len(a.ports)); len(a.gaps) == 1 && a.gaps[0].Why != want {
+		t.Errorf("gap %q, want %q", a.gaps[0].Why, want)
+	}
+}
+
+// The interface that goes down in the middle ends the sweep soon; what was not
+// asked is a gap and no state.
+func TestInterfaceDown(t *testing.T) {
+	scanner, _ := pair(t)
+	tr := &Network{Pace: &drip{every: time.Millisecond}}
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		scanner.Run("ip", "link", "set", "eth0", "down")
+	}()
+	begun := time.Now()
+	a := ask(t.Context(), t, scanner, tr, list{[]netip.Addr{far}, ports(1, 65535)})
+	if a.count[exposure.Filtered] > 0 || len(a.ports) < 50 || len(a.gaps) == 0 || !strings.Contains(a.gaps[0].Why, "network is unreachable") {
+		t.Errorf("%v %v", a.count, a.gaps)
+	}
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("ended after %v", d)
+	}
+}
+
+// A host that answers everything and then nothing has fallen silent: its other
+// ports are a gap and not filtered.
+func TestHostFallsSilent(t *testing.T) {
+	scanner, target := pair(t)
+	tr := &Network{Pace: &drip{every: 100 * time.Microsecond}}
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		target.Run("ip", "link", "set", "lo", "up")
+		target.Run("ip", "addr", "flush", "dev", "eth0")
+	}()
+	a := ask(t.Context(), t, scanner, tr, list{[]netip.Addr{far}, ports(1, 20000)})
+	if a.count[exposure.Filtered] > 300 || len(a.ports) < 50 || len(a.gaps) == 0 || !strings.Contains(a.gaps[0].Why, "fell silent") {
+		t.Errorf("%v %v", a.count, a.gaps)
+	}
+}
+
+// drip is a Pace of one probe in every.
+type drip struct {
+	every    time.Duration
+	began    time.Time
+	allowed  int
+	answered int
+	lost     int
+}
+
+func (d *drip) Allow(now time.Time, _ int) (int, time.Duration) {
+	if d.began.IsZero() {
+		d.began = now
+	}
+	n := int(now.Sub(d.began)/d.every) - d.allowed
+	if n <= 0 {
+		return 0, d.every
+	}
+	d.allowed += n
+	return n, 0
+}
+
+func (d *drip) Answered(time.Time, time.Duration) { d.answered++ }
+func (d *drip) Lost(time.Time)                    { d.lost++ }
+
+// The pace is kept, and hears every answer.
+func TestPace(t *testing.T) {
+	scanner, _ := pair(t)
+	d := &drip{every: 500 * time.Microsecond}
+	a := ask(t.Context(), t, scanner, &Network{Pace: d}, list{[]netip.Addr{far}, ports(1, 1000)})
+	if a.stats.Seconds < 0.5 || int64(d.answered) != a.stats.Received || d.lost != 0 || a.count[exposure.Closed] != 1000 {
+		t.Errorf("%+v, pace heard %d, lost %d", a.stats, d.answered, d.lost)
+	}
 }

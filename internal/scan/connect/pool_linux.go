@@ -119,7 +119,11 @@ func (p *pool) take(k kind, most int) (*probe, error) {
 		k.anchored = false
 		return p.take(k, most)
 	}
-	return p.open(k, 0)
+	s, err := p.open(k, 0)
+	if err != nil && exhausted(err) && p.closeSpare() {
+		return p.open(k, 0)
+	}
+	return s, err
 }
 
 // closeSpare closes one idle socket of any kind; false where there is none.

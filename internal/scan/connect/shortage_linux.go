@@ -17,9 +17,9 @@ var (
 )
 
 // shrink takes the window back to what this host had means for.
-func (c *crawl) shrink(why error) {
+func (c *crawl) shrink(why error, had int) {
 	c.lack = why
-	c.window = max(1, min(c.window, len(c.pending)))
+	c.window = max(1, min(c.window, had))
 }
 
 // regrow widens it again, slowly, as answers come.
@@ -35,9 +35,6 @@ func (c *crawl) regrow() {
 func (c *crawl) hardship() time.Duration {
 	if len(c.pending) > 0 {
 		return lookEvery
-	}
-	if errors.Is(c.lack, unix.EMFILE) || errors.Is(c.lack, unix.ENFILE) {
-		c.pool.closeSpare()
 	}
 	if c.waited += hardshipPause; c.waited < patienceOwn {
 		return hardshipPause
