@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 	"unicode/utf8"
 
@@ -102,61 +103,11 @@ var (
 	clientHello   = "\x16\x03"
 )
 
-func TestRecognises(t *testing.T) {
-	for name, c := range map[string]struct {
-		port   uint16
-		server server
-		want   exposure.Service
-	}{
-		"openssh on 443":    {443, greets("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"), exposure.Service{Name: "ssh", Product: "OpenSSH", Version: "9.2p1", Info: "Debian-2+deb12u3", Via: "banner"}},
-		"dropbear":          {22, greets("SSH-2.0-dropbear_2022.83\r\n"), exposure.Service{Name: "ssh", Product: "Dropbear sshd", Version: "2022.83", Via: "banner"}},
-		"postfix":           {25, greets("220 mx.example.net ESMTP Postfix (Debian/GNU)\r\n"), exposure.Service{Name: "smtp", Product: "Postfix", Via: "banner"}},
-		"vsftpd":            {21, greets("220 (vsFTPd 3.0.5)\r\n"), exposure.Service{Name: "ftp", Product: "vsftpd", Version: "3.0.5", Via: "banner"}},
-		"bare 220 is smtp":  {2525, func(c net.Conn) { _, _ = c.Write([]byte("220 ready\r\n")); replies("EHLO", "250 hi\r\n")(c) }, exposure.Service{Name: "smtp", Via: "banner"}},
-		"bare 220 is ftp":   {2121, func(c net.Conn) { _, _ = c.Write([]byte("220 ready\r\n")); replies("EHLO", "500 what\r\n")(c) }, exposure.Service{Name: "ftp", Via: "banner"}},
-		"pop3":              {110, greets("+OK Dovecot ready.\r\n"), exposure.Service{Name: "pop3", Auth: "required", Via: "banner"}},
-		"imap":              {143, greets("* OK [CAPABILITY IMAP4rev1] ready\r\n"), exposure.Service{Name: "imap", Via: "banner"}},
-		"nntp":              {119, greets("200 news.example.net InterNetNews NNRP server INN 2.7\r\n"), exposure.Service{Name: "nntp", Via: "banner"}},
-		"telnet":            {23, greets("\xff\xfd\x18\xff\xfd\x20"), exposure.Service{Name: "telnet", Via: "banner"}},
-		"mysql":             {3306, greets(mysqlGreeting), exposure.Service{Name: "mysql", Product: "MySQL", Version: "8.0.36-0ubuntu0.22.04.1", Auth: "required", Via: "banner"}},
-		"mariadb":           {3306, greets("\x5a\x00\x00\x00\x0a5.5.5-10.11.6-MariaDB-0+deb12u1\x00...."), exposure.Service{Name: "mysql", Product: "MariaDB", Version: "10.11.6", Auth: "required", Via: "banner"}},
-		"vnc without":       {5900, func(c net.Conn) { _, _ = c.Write([]byte("RFB 003.008\n")); replies("RFB", "\x02\x01\x02")(c) }, exposure.Service{Name: "rfb", Info: "protocol 003.008", Auth: "none", Via: "banner"}},
-		"vnc with password": {5900, func(c net.Conn) { _, _ = c.Write([]byte("RFB 003.008\n")); replies("RFB", "\x01\x02")(c) }, exposure.Service{Name: "rfb", Info: "protocol 003.008", Auth: "required", Via: "banner"}},
-		"http":              {31337, replies("GET", httpOK), exposure.Service{Name: "http", Product: "nginx", Version: "1.24.0", Via: "probe"}},
-		"http 401":          {80, replies("GET", "HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n"), exposure.Service{Name: "http", Auth: "required", Via: "probe"}},
-		"elasticsearch":     {9200, replies("GET", "HTTP/1.0 200 OK\r\n\r\n{\"cluster_name\" : \"c\", \"version\" : { \"number\" : \"8.11.1\" }, \"tagline\" : \"You Know, for Search\"}"), exposure.Service{Name: "http", Product: "Elasticsearch", Version: "8.11.1", Auth: "none", Via: "probe"}},
-		"redis open":        {6379, replies("PING", "+PONG\r\n"), exposure.Service{Name: "redis", Auth: "none", Via: "probe"}},
-		"redis password":    {6379, replies("PING", "-NOAUTH Authentication required.\r\n"), exposure.Service{Name: "redis", Auth: "required", Via: "probe"}},
-		"redis elsewhere":   {7777, replies("PING", "+PONG\r\n", "GET", "-ERR wrong number of arguments for 'get' command\r\n"), exposure.Service{Name: "redis", Auth: "none", Via: "probe"}},
-		"memcached":         {11211, replies("version", "VERSION 1.6.18\r\n"), exposure.Service{Name: "memcache", Product: "memcached", Version: "1.6.18", Auth: "none", Via: "probe"}},
-		"memcached away":    {4242, replies("version", "VERSION 1.6.18\r\n", "GET", "ERROR\r\nERROR\r\n"), exposure.Service{Name: "memcache", Product: "memcached", Version: "1.6.18", Auth: "none", Via: "probe"}},
-		"postgresql":        {5432, replies("\x00\x00\x00\x08", "N"), exposure.Service{Name: "postgresql", Via: "probe"}},
-		"postgresql away":   {15432, replies("\x00\x00\x00\x08", "S"), exposure.Service{Name: "postgresql", Via: "probe"}},
-		"mongodb open":      {27017, replies(loadTable().byName["mongodb"].message[:4], mongoReply+"databases\x00"), exposure.Service{Name: "mongodb", Auth: "none", Via: "probe"}},
-		"x11 open":          {6000, replies("l\x00\x0b", "\x01\x00\x0b\x00\x00\x00"), exposure.Service{Name: "x11", Auth: "none", Via: "probe"}},
-		"x11 refused":       {6000, replies("l\x00\x0b", "\x00\x16\x0b\x00\x00\x00"), exposure.Service{Name: "x11", Auth: "required", Via: "probe"}},
-		"mqtt open":         {1883, replies("\x10", "\x20\x02\x00\x00"), exposure.Service{Name: "mqtt", Auth: "none", Via: "probe"}},
-		"unknown greeting":  {999, greets("hello stranger\n"), exposure.Service{Via: "banner"}},
-		"unknown answer":    {999, replies("GET", "what?\n"), exposure.Service{Via: "probe"}},
-		"refused TLS":       {4444, replies(clientHello, "\x15\x03\x01\x00\x02\x02\x28", "GET", "\x15\x03\x01\x00\x02\x02\x46"), exposure.Service{TLS: true, Via: "tls"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, ok := greetOne(t, c.server, c.port)
-			got.Banner = ""
-			if !ok || got != c.want {
-				t.Errorf("got  %+v, %v\nwant %+v", got, ok, c.want)
-			}
-		})
-	}
-}
-
-// A MongoDB that asks for a login is told from an open one.
-func TestMongoLogin(t *testing.T) {
-	probe := loadTable().byName["mongodb"].message
-	got, _ := greetOne(t, replies(probe[:4], mongoReply+"codeName\x00Unauthorized\x00"), 27017)
-	if got.Name != "mongodb" || got.Auth != "required" {
-		t.Errorf("%+v", got)
+// A server that answers in TLS without shaking hands speaks TLS all the same.
+func TestRefusedTLS(t *testing.T) {
+	got, ok := greetOne(t, replies(clientHello, "\x15\x03\x01\x00\x02\x02\x28", "GET", "\x15\x03\x01\x00\x02\x02\x46"), 4444)
+	if !ok || got.Name != "" || !got.TLS || got.Via != "tls" {
+		t.Errorf("%+v, %v", got, ok)
 	}
 }
 
@@ -277,7 +228,7 @@ func TestNothingToSay(t *testing.T) {
 // The embedded table is whole, and no message holds a word that logs in or
 // writes.
 func TestTable(t *testing.T) {
-	table, err := parseTable(probeText)
+	table, err := readTables(probeFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +250,8 @@ func TestTable(t *testing.T) {
 func TestTableRefusesNonsense(t *testing.T) {
 	for _, text := range []string{"probe", "match x", "silent 1-", "silent 9-8", "what is", "probe x 1", `match a "("`,
 		`probe http 80 "x"`, "probe greeting - \"\"\nprobe http 80 \"x\"\nmatch http \"x\" colour \"red\"", "probe a 70000 \"x\""} {
-		if _, err := parseTable(text); !errors.Is(err, errTable) {
+		files := fstest.MapFS{"probes/a.txt": {Data: []byte(text)}}
+		if _, err := readTables(files); !errors.Is(err, errTable) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -316,10 +268,11 @@ func FuzzRecognise(f *testing.F) {
 			return
 		}
 		for _, p := range append([]*probe{table.greeting}, table.probes...) {
-			s, ok := p.match(heard)
-			if ok && s.Name == "" {
+			found, ok := p.match(heard)
+			if ok && found.Name == "" {
 				t.Errorf("%s: a match without a name", p.name)
 			}
+			s := found.Service
 			s.Banner = string(heard)
 			s = tidy(s)
 			for _, text := range []string{s.Product, s.Version, s.Info, s.Banner} {

@@ -2,37 +2,59 @@ package identify
 
 import (
 	"bufio"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-//go:embed probes.txt
-var probeText string
+//go:embed probes/*.txt
+var probeFiles embed.FS
 
-// loadTable reads the embedded table once; a test reads it all, so that an
+// loadTable reads the embedded tables once; a test reads them all, so that an
 // error cannot be shipped.
 var loadTable = sync.OnceValue(func() *table {
-	t, err := parseTable(probeText)
+	t, err := readTables(probeFiles)
 	if err != nil {
-		return &table{greeting: &probe{}, byName: map[string]*probe{}, silent: map[uint16]bool{}}
+		return newTable()
 	}
 	return t
 })
 
-// table is probes.txt. It is not changed once read.
+// table is probes/*.txt. It is not changed once read.
 type table struct {
 	greeting *probe
-	probes   []*probe
-	byName   map[string]*probe
-	silent   map[uint16]bool // ports that are never sent anything
+	http     *probe
+	probes   []*probe          // without the greeting
+	byName   map[string]*probe // all of them
+	follow   map[string]*probe // what is asked on, by key
+	upgrades map[string]*upgrade
+	silent   map[uint16]bool   // ports that are never sent anything
+	inside   map[uint16]string // TLS port → probe for what is inside
+	messages []message         // in the tables' order, for the documents
+
+	last *probe // that match and until lines belong to, while reading
+}
+
+// rank says at which ports a probe is asked.
+type rank int
+
+// Ranks, in the order of asking.
+const (
+	own    rank = iota // its own ports only
+	always             // and then at every port
+	late               // and at every port after those
+)
+
+// message is what a probe or question sends.
+type message struct {
+	name, ports, bytes, meaning string
 }
 
 // probe is one message with the patterns of its answers.
@@ -40,85 +62,87 @@ type probe struct {
 	name    string
 	message string
 	tls     bool
-	always  bool // asked at every port, not only its own
+	again   bool // on a new connection
+	rank    rank
 	ports   map[uint16]bool
 	matches []match
+	until   *regexp.Regexp // an answer that is whole; nil: silence says so
 }
 
-// match recognises one kind of answer.
-type match struct {
-	service string
-	pattern *regexp.Regexp
-	fields  map[string]string // product, version, info, auth → template
+// upgrade turns a cleartext conversation into TLS.
+type upgrade struct {
+	offered, agreed *regexp.Regexp // agreed is nil where no word of it comes
+	message         string
+}
+
+func newTable() *table {
+	return &table{greeting: &probe{}, http: &probe{}, byName: map[string]*probe{}, follow: map[string]*probe{},
+		upgrades: map[string]*upgrade{}, silent: map[uint16]bool{}, inside: map[uint16]string{}}
 }
 
 // order lists the probes for a port: those of the port, then those for every
-// port, each in the table's order.
-func (t *table) order(port uint16) []*probe {
-	var own, rest []*probe
+// port, then the less likely, each in the tables' order. owned counts the
+// first kind.
+func (t *table) order(port uint16) (probes []*probe, owned int) {
+	var of [3][]*probe
 	for _, p := range t.probes {
 		switch {
 		case p.ports[port]:
-			own = append(own, p)
-		case p.always:
-			rest = append(rest, p)
+			of[own] = append(of[own], p)
+		case p.rank != own:
+			of[p.rank] = append(of[p.rank], p)
 		}
 	}
-	return append(own, rest...)
+	return slices.Concat(of[:]...), len(of[own])
 }
 
-// match recognises what was heard. Patterns see one character per byte.
-func (p *probe) match(heard []byte) (exposure.Service, bool) {
-	if len(heard) == 0 {
-		return exposure.Service{}, false
-	}
-	text := widen(heard)
-	for i := range p.matches {
-		m := &p.matches[i]
-		if at := m.pattern.FindStringSubmatchIndex(text); at != nil {
-			return m.found(text, at), true
+// names are the services that any pattern names.
+func (t *table) names() []string {
+	set := map[string]bool{}
+	for _, p := range slices.Concat(slices.Collect(maps.Values(t.byName)), slices.Collect(maps.Values(t.follow))) {
+		for _, m := range p.matches {
+			set[m.service] = true
 		}
 	}
-	return exposure.Service{}, false
-}
-
-func (m *match) found(text string, at []int) exposure.Service {
-	field := func(name string) string {
-		return narrow(string(m.pattern.ExpandString(nil, m.fields[name], text, at)))
-	}
-	return exposure.Service{Name: m.service, Product: field("product"), Version: field("version"),
-		Info: field("info"), Auth: field("auth"), Via: "probe"}
-}
-
-// widen makes a string with one character per byte, so that a pattern may
-// name any byte as \xNN.
-func widen(b []byte) string {
-	runes := make([]rune, len(b))
-	for i, c := range b {
-		runes[i] = rune(c)
-	}
-	return string(runes)
-}
-
-// narrow undoes widen.
-func narrow(s string) string {
-	b := make([]byte, 0, len(s))
-	for _, r := range s {
-		b = append(b, byte(r))
-	}
-	return string(b)
+	delete(set, ambiguous220)
+	return slices.Sorted(maps.Keys(set))
 }
 
 var errTable = errors.New("probe table")
 
-// parseTable reads lines of words and Go string literals:
+// readTables reads every file of a folder, by name.
+func readTables(files fs.FS) (*table, error) {
+	t := newTable()
+	names, err := fs.Glob(files, "probes/*.txt")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err == nil {
+			err = t.read(string(text))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w %s: %w", errTable, name, err)
+		}
+	}
+	return t, t.finish()
+}
+
+// read takes lines of words and Go string literals; adjacent literals of a
+// message are one. PORTS are numbers, ranges, commas, or "-".
 //
-//	silent PORTS
-//	probe NAME PORTS [always] "message"…   (PORTS: numbers, ranges, commas, or -)
-//	tls PORTS
-//	match SERVICE "pattern" [field "template"]…   (of the probe above)
-func parseTable(text string) (*table, error) {
-	t := &table{byName: map[string]*probe{}, silent: map[uint16]bool{}}
+//	silent PORTS                                      never sent anything
+//	probe NAME PORTS [always|late] "message"… means "text"
+//	tls PORTS [NAME]                                  inside TLS: that probe
+//	match SERVICE "pattern" [field "template"]…       of the line above
+//	until "pattern"                                   the answer is whole
+//	of NAME                                           the next match and until
+//	                                                  lines are of that probe
+//	then KEY [again] "message"… means "text"          asked when a match says
+//	                                                  so, or is of service KEY
+//	starttls SERVICE "offered" ["message"… means "text" [agreed "pattern"]]
+func (t *table) read(text string) error {
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		words, err := split(lines.Text())
@@ -126,25 +150,35 @@ func parseTable(text string) (*table, error) {
 			err = t.line(words)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: line %d: %w", errTable, n, err)
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 	}
-	t.greeting = t.byName["greeting"]
-	if t.greeting == nil || t.byName["http"] == nil {
-		return nil, fmt.Errorf("%w: no greeting or no http", errTable)
-	}
-	t.probes = slices.DeleteFunc(t.probes, func(p *probe) bool { return p == t.greeting })
-	return t, lines.Err()
+	return lines.Err()
 }
 
-// split cuts a line into words and literals; literals keep their quote.
+// finish checks that what belongs together is there.
+func (t *table) finish() error {
+	if t.byName["greeting"] == nil || t.byName["http"] == nil {
+		return fmt.Errorf("%w: no greeting or no http", errTable)
+	}
+	t.greeting, t.http = t.byName["greeting"], t.byName["http"]
+	t.probes = slices.DeleteFunc(t.probes, func(p *probe) bool { return p == t.greeting })
+	for _, name := range t.inside {
+		if t.byName[name] == nil {
+			return fmt.Errorf("%w: no probe %s to ask inside TLS", errTable, name)
+		}
+	}
+	return nil
+}
+
+// split cuts a line into words and the values of literals.
 func split(line string) ([]string, error) {
 	var words []string
 	for line = strings.TrimSpace(line); line != "" && line[0] != '#'; line = strings.TrimSpace(line) {
 		if line[0] == '"' || line[0] == '`' {
 			quoted, err := strconv.QuotedPrefix(line)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%.40s: %w", line, err)
 			}
 			value, err := strconv.Unquote(quoted)
 			if err != nil {
@@ -157,66 +191,6 @@ func split(line string) ([]string, error) {
 		words, line = append(words, word), rest
 	}
 	return words, nil
-}
-
-func (t *table) line(words []string) error {
-	if len(words) < 2 {
-		return fmt.Errorf("%q: too few words", words[0])
-	}
-	switch words[0] {
-	case "silent":
-		return portSet(words[1], t.silent)
-	case "tls":
-		p := &probe{name: "tls", tls: true, always: true, ports: map[uint16]bool{}}
-		t.add(p)
-		return portSet(words[1], p.ports)
-	case "probe":
-		return t.probeLine(words[1:])
-	case "match":
-		return t.matchLine(words[1:])
-	}
-	return fmt.Errorf("%q is no word of the table", words[0])
-}
-
-func (t *table) add(p *probe) {
-	t.probes, t.byName[p.name] = append(t.probes, p), p
-}
-
-func (t *table) probeLine(words []string) error {
-	p := &probe{name: words[0], ports: map[uint16]bool{}}
-	t.add(p)
-	if len(words) < 3 {
-		return fmt.Errorf("probe %s: no message", p.name)
-	}
-	if err := portSet(words[1], p.ports); err != nil {
-		return err
-	}
-	words = words[2:]
-	if words[0] == "always" {
-		p.always, words = true, words[1:]
-	}
-	p.message = strings.Join(words, "")
-	return nil
-}
-
-func (t *table) matchLine(words []string) error {
-	if len(t.probes) == 0 || len(words) < 2 || len(words)%2 != 0 {
-		return fmt.Errorf("match %s: not a service, a pattern and pairs of field and template", words[0])
-	}
-	pattern, err := regexp.Compile("(?s)" + words[1])
-	if err != nil {
-		return err
-	}
-	m := match{service: words[0], pattern: pattern, fields: map[string]string{}}
-	for pair := range slices.Chunk(words[2:], 2) {
-		if !slices.Contains([]string{"product", "version", "info", "auth"}, pair[0]) {
-			return fmt.Errorf("match %s: %q is no field", m.service, pair[0])
-		}
-		m.fields[pair[0]] = pair[1]
-	}
-	p := t.probes[len(t.probes)-1]
-	p.matches = append(p.matches, m)
-	return nil
 }
 
 // portSet adds "80,8000-8010" to a set; "-" is none.

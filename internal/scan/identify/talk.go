@@ -3,108 +3,135 @@ package identify
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
-	"os"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-// talk is the conversation with one endpoint.
-type talk struct {
-	*greeter
-	ctx     context.Context
-	address string
-	port    uint16
+// atOnce is how many connections one endpoint may have while several probes
+// are tried, maxQuestions how many messages follow one recognition.
+const (
+	atOnce       = 3
+	maxQuestions = 5
+)
 
-	conn   net.Conn // nil: none open
-	secure bool     // conn is inside TLS
-	cert   string   // subject of the certificate
-}
+// ambiguous220 is the name under which the table files a bare "220 …", which
+// SMTP and FTP servers both say.
+const ambiguous220 = "220"
 
-func (t *talk) hangUp() {
-	if t.conn != nil {
-		_ = t.conn.Close()
-		t.conn = nil
-	}
-	t.secure = false
-}
-
-// dial opens a connection with an absolute deadline.
-func (t *talk) dial() error {
-	t.hangUp()
-	conn, err := t.lim.Dial(t.ctx, "tcp", t.address)
-	if err != nil {
-		return err
-	}
-	if end, ok := t.ctx.Deadline(); ok {
-		_ = conn.SetDeadline(end)
-	}
-	t.conn = conn
-	return nil
-}
-
-// hear reads until something is recognised, the wait is over, the bound is
-// reached or the server hangs up. ended tells the last.
-func (t *talk) hear(wait time.Duration, enough func([]byte) bool) (heard []byte, ended bool) {
-	end := time.Now().Add(wait)
-	if limit, ok := t.ctx.Deadline(); ok && limit.Before(end) {
-		end = limit
-	}
-	_ = t.conn.SetReadDeadline(end)
-	buf := make([]byte, t.lim.Bytes)
-	for n := 0; n < len(buf); {
-		k, err := t.conn.Read(buf[n:])
-		n += k
-		heard = buf[:n]
-		if k > 0 && enough(heard) {
-			return heard, false
-		}
-		if err != nil {
-			return heard, !errors.Is(err, os.ErrDeadlineExceeded)
-		}
-	}
-	return heard, false
-}
-
-// say sends a message.
-func (t *talk) say(message string) bool {
-	end := time.Now().Add(t.lim.Wait)
-	_ = t.conn.SetWriteDeadline(end)
-	_, err := t.conn.Write([]byte(message))
-	return err == nil
-}
-
-// recognise greets and, where nothing is said, asks.
-func (t *talk) recognise() (exposure.Service, bool) {
+// recognise listens for a greeting and, where nothing is said, asks: first
+// what the port suggests, then the rest, a few at once.
+func (g *greeter) recognise(ctx context.Context, e exposure.Endpoint) (exposure.Service, bool) {
+	t := &talk{greeter: g, ctx: ctx, endpoint: e}
+	defer t.hangUp()
 	if t.dial() != nil {
 		return exposure.Service{}, false
 	}
-	heard, ended := t.hear(t.lim.Wait, func(b []byte) bool { _, ok := t.table.greeting.match(b); return ok })
+	probes, owned := g.table.order(e.Port)
+	heard, ended := t.hear(g.table.greeting, t.patience(owned > 0))
 	if len(heard) > 0 {
-		return t.greeted(heard), true
+		return t.greeted(heard).Service, true
 	}
-	if ended || t.table.silent[t.port] {
+	if ended || g.table.silent[e.Port] {
 		return exposure.Service{}, false
 	}
-	spoke := exposure.Service{}
-	var any bool
-	for _, p := range t.table.order(t.port) {
-		if t.ctx.Err() != nil {
+	spoke, any := exposure.Service{}, false
+	if owned > 0 {
+		if spoke, any = t.ask(probes[0]); spoke.Name != "" {
+			return spoke, true
+		}
+		probes = probes[1:]
+	}
+	s, ok := g.askAll(t, probes)
+	if !ok || any && s.Name == "" && !s.TLS {
+		return spoke, any
+	}
+	return s, ok
+}
+
+// patience is how long a greeting is awaited: where the port's protocol lets
+// the client speak first, just long enough for another that greets.
+func (t *talk) patience(clientFirst bool) time.Duration {
+	if !clientFirst {
+		return t.lim.Wait
+	}
+	return min(2*t.dialed+10*time.Millisecond, t.lim.Wait)
+}
+
+// askAll tries probes in order, a few at once, until one is answered by
+// something known. The first talker may have a connection open.
+func (g *greeter) askAll(first *talk, probes []*probe) (exposure.Service, bool) {
+	ctx, cancel := context.WithCancel(first.ctx)
+	defer cancel()
+	a := &asking{probes: probes, cancel: cancel}
+	var running sync.WaitGroup
+	for range atOnce - 1 {
+		if len(probes) < 2 || !g.queue.extra(first.endpoint) {
 			break
 		}
-		s, ok := t.ask(p)
-		if ok && s.Name != "" {
-			return s, true
+		running.Go(func() {
+			defer g.queue.release(first.endpoint)
+			a.run(&talk{greeter: g, ctx: ctx, endpoint: first.endpoint})
+		})
+	}
+	t := &talk{greeter: g, ctx: ctx, endpoint: first.endpoint}
+	if conn := first.release(); conn != nil {
+		t.hold(conn)
+	}
+	a.run(t)
+	running.Wait()
+	return a.best, a.any
+}
+
+// asking is a list of probes being tried by several talkers.
+type asking struct {
+	mu     sync.Mutex
+	probes []*probe
+	best   exposure.Service
+	any    bool
+	cancel context.CancelFunc
+}
+
+// run tries probes until none is left or one is answered.
+func (a *asking) run(t *talk) {
+	defer t.hangUp()
+	for {
+		p := a.next()
+		if p == nil || t.ctx.Err() != nil {
+			return
 		}
-		if ok && !any {
-			spoke, any = s, true
+		if s, ok := t.ask(p); ok {
+			a.tell(s)
 		}
 	}
-	return spoke, any
+}
+
+func (a *asking) next() *probe {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.probes) == 0 {
+		return nil
+	}
+	p := a.probes[0]
+	a.probes = a.probes[1:]
+	return p
+}
+
+// tell keeps the first service with a name, else the first that TLS hides,
+// else the first that spoke.
+func (a *asking) tell(s exposure.Service) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.best.Name != "":
+	case s.Name != "":
+		a.best = s
+		a.cancel()
+	case !a.any || s.TLS && !a.best.TLS:
+		a.best = s
+	}
+	a.any = true
 }
 
 // ask sends one probe, on the open connection where it is unused.
@@ -119,7 +146,7 @@ func (t *talk) ask(p *probe) (exposure.Service, bool) {
 	if !t.say(p.message) {
 		return exposure.Service{}, false
 	}
-	heard, _ := t.hear(t.lim.Wait, func(b []byte) bool { _, ok := p.match(b); return ok })
+	heard, _ := t.hear(p, t.lim.Wait)
 	if len(heard) == 0 {
 		return exposure.Service{}, false
 	}
@@ -128,177 +155,106 @@ func (t *talk) ask(p *probe) (exposure.Service, bool) {
 			return s, true
 		}
 	}
-	return t.answered(p, heard)
+	return t.answered(p, heard).Service, true
 }
 
 // answered recognises an answer: by the probe's own patterns, then by those
-// of greetings (a server may be slow to greet), then by asking on.
-func (t *talk) answered(p *probe, heard []byte) (exposure.Service, bool) {
+// of HTTP and of greetings (a server may be slow to greet), and asks on.
+func (t *talk) answered(p *probe, heard []byte) recognised {
 	s, ok := p.match(heard)
+	if !ok && bytes.HasPrefix(heard, []byte("HTTP/1.")) {
+		s, ok = t.table.http.match(heard)
+	}
 	if !ok {
 		s, ok = t.table.greeting.match(heard)
 	}
-	s.Banner, s.TLS = string(heard), t.secure
-	if !ok {
-		s.Via = "probe"
-		return s, true
-	}
-	if p.name != s.Name && !t.secure {
-		s = t.follow(s)
-	}
-	return s, true
-}
-
-// follow asks the probe of the recognised service's own name, which tells more
-// (whether a password is asked for).
-func (t *talk) follow(s exposure.Service) exposure.Service {
-	p := t.table.byName[s.Name]
-	if p == nil || s.Auth != "" || t.dial() != nil || !t.say(p.message) {
-		return s
-	}
-	heard, _ := t.hear(t.lim.Wait, func(b []byte) bool { _, ok := p.match(b); return ok })
-	if more, ok := p.match(heard); ok && more.Name == s.Name {
-		more.Banner = s.Banner
-		return more
-	}
-	return s
+	s.Via = "probe"
+	return t.goOn(p, heard, s, ok)
 }
 
 // greeted recognises a greeting.
-func (t *talk) greeted(heard []byte) exposure.Service {
+func (t *talk) greeted(heard []byte) recognised {
 	s, ok := t.table.greeting.match(heard)
-	s.Banner, s.TLS, s.Via = string(heard), t.secure, "banner"
-	switch {
-	case !ok:
-		return s
-	case s.Name == "rfb":
-		s.Auth = t.vncAuth()
-	case s.Name == ambiguous220:
-		s.Name = t.tell220()
+	s.Via = "banner"
+	return t.goOn(t.table.greeting, heard, s, ok)
+}
+
+// goOn asks what a recognised service tells beyond its first answer.
+func (t *talk) goOn(p *probe, heard []byte, s recognised, ok bool) recognised {
+	s.Banner, s.TLS, s.TLSDetail = string(heard), t.secure, t.detail
+	if ok && !t.table.silent[t.endpoint.Port] {
+		said := heard
+		s, said = t.followOwn(p, s, said)
+		s, said = t.followUp(s, said)
+		s.Service = t.upgrade(s.Service, said)
 	}
+	s.Service = t.consult(p.name, heard, s.Service)
 	return s
 }
 
-// ambiguous220 is the name under which the table files a bare "220 …", which
-// SMTP and FTP servers both say.
-const ambiguous220 = "220"
-
-// tell220 asks EHLO, which an SMTP server answers with 250.
-func (t *talk) tell220() string {
-	if !t.say("EHLO localhost\r\n") {
-		return ""
+// consult lets the caller's signatures fill what the table left open.
+func (t *talk) consult(probe string, heard []byte, s exposure.Service) exposure.Service {
+	if t.lim.Signatures == nil || s.Product != "" && s.Version != "" && s.CPE != "" {
+		return s
 	}
-	heard, _ := t.hear(t.lim.Wait, func(b []byte) bool { return bytes.IndexByte(b, '\n') >= 0 })
-	switch {
-	case bytes.HasPrefix(heard, []byte("250")):
-		return "smtp"
-	case bytes.HasPrefix(heard, []byte("5")):
-		return "ftp"
+	more, ok := t.lim.Signatures.Match(t.ctx, string(exposure.TCP), probe, heard)
+	if !ok {
+		return s
 	}
-	return ""
-}
-
-// vncAuth completes the version handshake of RFC 6143 section 7.1.1 and reads
-// which security types are offered: 1 is none.
-func (t *talk) vncAuth() string {
-	if !t.say("RFB 003.008\n") {
-		return ""
-	}
-	heard, _ := t.hear(t.lim.Wait, func(b []byte) bool { return len(b) > 1 && len(b) > int(b[0]) })
-	if len(heard) < 2 || heard[0] == 0 || len(heard) <= int(heard[0]) {
-		return ""
-	}
-	if bytes.IndexByte(heard[1:1+int(heard[0])], 1) >= 0 {
-		return "none"
-	}
-	return "required"
-}
-
-// looksLikeTLS tells an alert or handshake record, or an HTTP server that says
-// that it wants HTTPS.
-func looksLikeTLS(b []byte) bool {
-	if len(b) >= 3 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 && b[2] <= 4 {
-		return true
-	}
-	return bytes.HasPrefix(b, []byte("HTTP/1.")) && bytes.Contains(b, []byte(" 400 ")) &&
-		bytes.Contains(bytes.ToUpper(b), []byte("HTTPS"))
-}
-
-// maxHandshake bounds the bytes read from a server that claims to speak TLS.
-const maxHandshake = 128 << 10
-
-// askTLS shakes hands and recognises what speaks inside.
-func (t *talk) askTLS() (exposure.Service, bool) {
-	s, ok := t.shake()
-	if !ok || t.conn == nil {
-		return s, ok
-	}
-	defer t.hangUp()
-	heard, _ := t.hear(t.lim.Wait/2, func(b []byte) bool { _, ok := t.table.greeting.match(b); return ok })
-	inner := exposure.Service{}
-	if len(heard) > 0 {
-		inner = t.greeted(heard)
-	} else if http := t.table.byName["http"]; t.say(http.message) {
-		heard, _ = t.hear(t.lim.Wait, func(b []byte) bool { _, ok := http.match(b); return ok })
-		if len(heard) > 0 {
-			inner, _ = t.answered(http, heard)
+	if s.Name == "" || s.Name == ambiguous220 {
+		s.Name = more.Name
+		if more.Via != "" {
+			s.Via = more.Via
 		}
 	}
-	inner.TLS = true
-	if inner.Via == "" || inner.Name == "" {
-		inner.Via = "tls"
-	}
-	if inner.Info == "" {
-		inner.Info = t.cert
-	}
-	return inner, true
+	return fill(s, more)
 }
 
-// shake opens a connection inside TLS. A server that answers with a TLS record
-// but refuses the handshake speaks TLS all the same: then conn is nil.
-func (t *talk) shake() (exposure.Service, bool) {
-	if t.dial() != nil {
-		return exposure.Service{}, false
+// followOwn asks the probe of the recognised service's own name, where another
+// probe found it: it tells more (whether a password is asked for).
+func (t *talk) followOwn(p *probe, s recognised, heard []byte) (recognised, []byte) {
+	ownProbe := t.table.byName[s.Name]
+	if ownProbe == nil || ownProbe == p || t.secure || s.Auth != "" || s.Product != "" {
+		return s, heard
 	}
-	wire := &bounding{Conn: t.conn, left: maxHandshake}
-	ctx, cancel := context.WithTimeout(t.ctx, 3*t.lim.Wait)
-	defer cancel()
-	// The certificate is looked at, not trusted: nothing secret is sent.
-	client := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}) //nolint:gosec
-	if err := client.HandshakeContext(ctx); err != nil {
-		t.hangUp()
-		spoke := looksLikeTLS(wire.first)
-		return exposure.Service{TLS: spoke, Via: "tls"}, spoke
+	if t.reopen() != nil || !t.say(ownProbe.message) {
+		return s, heard
 	}
-	t.conn, t.secure = client, true
-	if certs := client.ConnectionState().PeerCertificates; len(certs) > 0 && certs[0].Subject.CommonName != "" {
-		t.cert = "certificate for " + certs[0].Subject.CommonName
+	answer, _ := t.hear(ownProbe, t.lim.Wait)
+	if more, ok := ownProbe.match(answer); ok && more.Name == s.Name {
+		s.Service, s.then = merge(s.Service, more.Service), more.then
+		return s, answer
 	}
-	return exposure.Service{}, true
+	s.then = ""
+	return s, heard
 }
 
-// bounding limits what is read from a connection and keeps its first bytes.
-type bounding struct {
-	net.Conn
-	left  int
-	first []byte
+// followUp asks the further questions of the table.
+func (t *talk) followUp(s recognised, heard []byte) (recognised, []byte) {
+	for range maxQuestions {
+		q := t.table.follow[s.then]
+		if q == nil || t.ctx.Err() != nil || (q.again || t.conn == nil) && t.reopen() != nil || !t.say(q.message) {
+			break
+		}
+		answer, _ := t.hear(q, t.lim.Wait)
+		s.then = ""
+		more, ok := q.match(answer)
+		if !ok {
+			break
+		}
+		heard = append(heard[:len(heard):len(heard)], answer...)
+		if more.then != more.Name {
+			s.then = more.then // an answer leads on only where its pattern says so
+		}
+		s.Service = merge(s.Service, more.Service)
+	}
+	return s, heard
 }
 
-var errTooMuch = errors.New("the server sent more than a handshake takes")
-
-func (b *bounding) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooMuch
+// reopen makes a new connection like the one before.
+func (t *talk) reopen() error {
+	if t.secure {
+		return t.shake(http1)
 	}
-	n, err := b.Conn.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	if room := 8 - len(b.first); room > 0 {
-		b.first = append(b.first, p[:min(n, room)]...)
-	}
-	return n, err
-}
-
-// bounded cuts a text and makes it valid UTF-8.
-func bounded(s string, n int) string {
-	return strings.ToValidUTF8(s[:min(len(s), n)], "\uFFFD")
+	return t.dial()
 }
