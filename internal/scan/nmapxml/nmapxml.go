@@ -130,6 +130,7 @@ type parser struct {
 	path  []string
 	host  *exposure.HostScan
 	port  *exposure.PortState
+	cert  *certReader // in the certificate script of port
 	ports int
 	began bool
 }
@@ -162,12 +163,23 @@ func (p *parser) token(tok xml.Token) error {
 			return fmt.Errorf("%w: elements are nested more than %d deep", ErrTooLarge, maxDepth)
 		}
 		p.path = append(p.path, t.Name.Local)
+		if p.cert != nil {
+			p.cert.start(t)
+			return nil
+		}
 		return p.start(t)
 	case xml.EndElement:
 		p.path = p.path[:len(p.path)-1]
-		return p.finish(t.Name.Local)
+		if p.cert == nil {
+			return p.finish(t.Name.Local)
+		}
+		if p.cert.end() {
+			p.keepCertificate()
+		}
 	case xml.CharData:
-		if p.port != nil && p.port.Service != nil && p.inside() == "service" && p.path[len(p.path)-1] == "cpe" && p.port.Service.CPE == "" {
+		if p.cert != nil {
+			p.cert.text(text(string(t)))
+		} else if p.port != nil && p.port.Service != nil && p.inside() == "service" && p.path[len(p.path)-1] == "cpe" && p.port.Service.CPE == "" {
 			p.port.Service.CPE = text(string(t))
 		}
 	}
@@ -293,7 +305,7 @@ func (p *parser) startInPort(e xml.StartElement) {
 	case "port/service":
 		p.port.Service = service(e)
 	case "port/script":
-		p.banner(e)
+		p.script(e)
 	}
 }
 
@@ -306,10 +318,14 @@ func ttl(s string) uint8 {
 	return uint8(n)
 }
 
-// banner takes what the banner script heard.
-func (p *parser) banner(e xml.StartElement) {
-	heard := attr(e, "output")
-	if attr(e, "id") != bannerScript || heard == "" {
+// script takes what the banner script heard and what the certificate script
+// found.
+func (p *parser) script(e xml.StartElement) {
+	id, heard := attr(e, "id"), attr(e, "output")
+	if id == certScript {
+		p.cert = &certReader{}
+	}
+	if id != bannerScript || heard == "" {
 		return
 	}
 	if p.port.Service == nil {

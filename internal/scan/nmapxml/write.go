@@ -24,7 +24,7 @@ const (
 // The document is valid against nmap.dtd, which knows no other scanner than
 // "nmap"; the version names this program. What the DTD has no place for is
 // left out: probe counts, loss, RTTs of single ports, ports of other protocols
-// than TCP, UDP and SCTP, TLS details, how exactly a service was recognised.
+// than TCP, UDP and SCTP, TLS versions and protocols, how exactly a service was recognised.
 func Write(w io.Writer, d Doc) error {
 	if err := d.check(); err != nil {
 		return err
@@ -233,6 +233,9 @@ func (p *page) service(s *exposure.Service) {
 		p.raw("><cpe>")
 		p.buf = appendXML(p.buf, s.CPE)
 		p.raw("</cpe></service>")
+	}
+	if s.TLSDetail != nil {
+		p.certificate(s.TLSDetail)
 	}
 	if s.Banner != "" {
 		p.raw(`<script id="` + bannerScript + `"`)

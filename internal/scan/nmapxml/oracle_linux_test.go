@@ -7,19 +7,60 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/nettest"
 )
+
+const dtd = "/usr/share/nmap/nmap.dtd"
+
+// nmap's own DTD accepts what is written.
+func TestWriteIsValid(t *testing.T) {
+	xmllint := nettest.Need(t, "xmllint")
+	if _, err := os.Stat(dtd); err != nil {
+		nettest.Missing(t, dtd)
+	}
+	dir := t.TempDir()
+	args := []string{"--noout", "--nonet", "--dtdvalid", dtd}
+	for seed := range 40 {
+		d := rapid.Custom(docGen).Example(seed)
+		args = append(args, writeFile(t, filepath.Join(dir, fmt.Sprint(seed, ".xml")), d))
+	}
+	if out, err := exec.Command(xmllint, args...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%.4000s", err, out)
+	}
+}
+
+// ndiff reads the documents and sees what differs between two of them.
+func TestNdiffReads(t *testing.T) {
+	ndiff, dir := nettest.Need(t, "ndiff"), t.TempDir()
+	one := writeFile(t, filepath.Join(dir, "1.xml"), plainDoc())
+	two := plainDoc()
+	two.Scan.Hosts[0].Ports = append(two.Scan.Hosts[0].Ports, exposure.PortState{Port: 80, Proto: "tcp", State: exposure.Open, Reason: "syn-ack"})
+	other := writeFile(t, filepath.Join(dir, "2.xml"), two)
+	if out, err := exec.Command(ndiff, one, one).CombinedOutput(); err != nil || bytes.Contains(out, []byte("WARNING")) {
+		t.Errorf("a document differs from itself: %v\n%s", err, out)
+	}
+	out, err := exec.Command(ndiff, one, other).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "+80/tcp open") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
 
 // greet answers every client of a listener with a text, or an HTTP request
 // with a page, and closes.
@@ -47,11 +88,40 @@ func withTLS(t *testing.T, ln net.Listener) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{}, &key.PublicKey, key)
+	cert, err := x509.CreateCertificate(rand.Reader, certificate(), certificate(), &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}})
+}
+
+func certificate() *x509.Certificate {
+	return &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "web-01.example.net"}, DNSNames: []string{"web-01.example.net", "a,b.example"},
+		IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1).To4()}, NotAfter: time.Date(2041, 2, 3, 4, 5, 6, 0, time.UTC)}
+}
+
+// The certificate that nmap's script tells is read, and ours is read alike.
+func TestCertificateAgainstNmap(t *testing.T) {
+	nettest.Need(t, "nmap")
+	ns, doc := nettest.New(t), filepath.Join(t.TempDir(), "n.xml")
+	go greet(withTLS(t, ns.Listen("tcp4", "127.0.0.1:443")), "", "")
+	ns.Run("nmap", "-n", "-Pn", "-sT", "-p443", "--script", "ssl-cert", "-oX", doc, "127.0.0.1")
+	run := readRun(t, doc)
+	c := certificate()
+	want := &exposure.TLSDetail{Subject: c.Subject.CommonName, Issuer: c.Subject.CommonName, Names: []string{"web-01.example.net", "a,b.example", "192.0.2.1"}, NotAfter: c.NotAfter}
+	var b bytes.Buffer
+	if err := Write(&b, Doc{Scan: &exposure.Scan{Hosts: run.Hosts}}); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := Read(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hosts := range map[string][]exposure.HostScan{"nmap": run.Hosts, "ours": ours} {
+		if diff := cmp.Diff(want, hosts[0].Ports[0].Service.TLSDetail); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
 }
 
 const hostilePage = "HTTP/1.0 200 OK\r\nServer: Apache/2.4.57 (a/b, c \x1b[31m)\r\n\r\nhi"
