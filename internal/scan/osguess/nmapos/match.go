@@ -30,10 +30,10 @@ func (t *Table) Match(p synack.Print) []exposure.OSGuess {
 	if p.SYNACK == nil || !p.Addr.Is4() {
 		return nil
 	}
-	tests := observe(p)
+	credits := t.compare(observe(p))
 	scores := make([]float64, len(t.fingerprints))
 	for i := range t.fingerprints {
-		scores[i] = t.score(&t.fingerprints[i], tests)
+		scores[i] = t.score(&t.fingerprints[i], &credits)
 	}
 	best := slices.Max(scores)
 	if best < worstFit {
@@ -52,11 +52,15 @@ func (t *Table) Match(p synack.Print) []exposure.OSGuess {
 	return tell(fitting, limit*best)
 }
 
-// observe compares what was heard with an expression, attribute by attribute;
-// the result is the part of the weight that is earned, or skip.
-func observe(p synack.Print) map[attribute]func(string) float64 {
+// comparison gives the part of an attribute's weight that an expression
+// earns, or skip.
+type comparison func(expression string) float64
+
+// observe says how each attribute is compared with what was heard; nil where
+// nothing was.
+func observe(p synack.Print) [attributes]comparison {
 	a := p.SYNACK
-	tests := map[attribute]func(string) float64{
+	tests := [attributes]comparison{
 		attrOptions: func(e string) float64 { return optionsCredit(e, a) },
 		attrWindow:  number(uint64(a.Window)),
 		attrDF:      word(yes(a.DF)),
@@ -77,14 +81,31 @@ func observe(p synack.Print) map[attribute]func(string) float64 {
 	return tests
 }
 
+// compare gives the credit of every expression of the table, by its place;
+// the first is that of no expression.
+func (t *Table) compare(tests [attributes]comparison) [attributes][]float64 {
+	var credits [attributes][]float64
+	for a, compare := range tests {
+		credits[a] = make([]float64, len(t.expressions[a])+1)
+		credits[a][0] = skip
+		for i, e := range t.expressions[a] {
+			credits[a][i+1] = skip
+			if compare != nil {
+				credits[a][i+1] = compare(e)
+			}
+		}
+	}
+	return credits
+}
+
 // skip says that an attribute tells nothing here.
 const skip = -1
 
-func number(have uint64) func(string) float64 {
+func number(have uint64) comparison {
 	return func(e string) float64 { return credit(permits(e, have)) }
 }
 
-func word(have string) func(string) float64 {
+func word(have string) comparison {
 	return func(e string) float64 { return credit(oneOf(e, have)) }
 }
 
@@ -193,14 +214,10 @@ func letters(text string) string {
 
 // score is the part of the weights that a fingerprint earns, of those of the
 // attributes that both have.
-func (t *Table) score(f *fingerprint, tests map[attribute]func(string) float64) float64 {
+func (t *Table) score(f *fingerprint, credits *[attributes][]float64) float64 {
 	var earned, all float64
-	for a, compare := range tests {
-		expression, has := f.tests[a]
-		if !has {
-			continue
-		}
-		part := compare(expression)
+	for a, at := range f.tests {
+		part := credits[a][at]
 		if part == skip {
 			continue
 		}
@@ -208,7 +225,7 @@ func (t *Table) score(f *fingerprint, tests map[attribute]func(string) float64) 
 		all += weight
 		earned += weight * part
 	}
-	if _, has := f.tests[attrOptions]; !has || all == 0 {
+	if f.tests[attrOptions] == 0 || all == 0 {
 		return 0
 	}
 	return earned / all

@@ -22,43 +22,41 @@ var ErrFormat = errors.New("not an nmap-os-db")
 
 // Table is a database, as much of it as is compared.
 type Table struct {
-	weights      map[attribute]int
+	weights      [attributes]int
 	fingerprints []fingerprint
+	expressions  [attributes][]string // each once
 }
 
 // Len is how many fingerprints were read.
 func (t *Table) Len() int { return len(t.fingerprints) }
 
-// attribute is TEST.NAME.
-type attribute string
+// attribute is one of the attributes that an ordinary handshake shows.
+type attribute int
 
-// The attributes that an ordinary handshake shows.
 const (
-	attrOptions  attribute = "OPS.O1"
-	attrWindow   attribute = "WIN.W1"
-	attrDF       attribute = "T1.DF"
-	attrTTL      attribute = "T1.TG"
-	attrID       attribute = "SEQ.TI"
-	attrECN      attribute = "ECN.CC"
-	attrResetDF  attribute = "T5.DF"
-	attrResetTTL attribute = "T5.TG"
-	attrResetWin attribute = "T5.W"
-	attrEchoTTL  attribute = "IE.TG"
+	attrOptions attribute = iota
+	attrWindow
+	attrDF
+	attrTTL
+	attrID
+	attrECN
+	attrResetDF
+	attrResetTTL
+	attrResetWin
+	attrEchoTTL
+	attributes // how many
 )
 
-func compared(a attribute) bool {
-	switch a {
-	case attrOptions, attrWindow, attrDF, attrTTL, attrID, attrECN, attrResetDF, attrResetTTL, attrResetWin, attrEchoTTL:
-		return true
-	}
-	return false
+// attributeNames are TEST.NAME as the file has them.
+func attributeNames() [attributes]string {
+	return [attributes]string{"OPS.O1", "WIN.W1", "T1.DF", "T1.TG", "SEQ.TI", "ECN.CC", "T5.DF", "T5.TG", "T5.W", "IE.TG"}
 }
 
-// fingerprint is one system: its classes, and the expressions of the
-// attributes that are compared.
+// fingerprint is one system: its classes, and for each attribute the place of
+// its expression among the table's, counted from 1; 0 where it has none.
 type fingerprint struct {
 	classes []class
-	tests   map[attribute]string
+	tests   [attributes]int32
 }
 
 // class is one Class line.
@@ -69,7 +67,21 @@ type class struct {
 // Read reads a database. Lines that it does not know are skipped, as nmap's
 // format grows.
 func Read(r io.Reader) (*Table, error) {
-	t := &Table{weights: map[attribute]int{}}
+	rd := reader{Table: &Table{}, names: map[string]attribute{}}
+	for a, name := range attributeNames() {
+		rd.names[name], rd.places[a] = attribute(a), map[string]int32{}
+	}
+	return rd.read(r)
+}
+
+// reader is a table that is being read.
+type reader struct {
+	*Table
+	names  map[string]attribute
+	places [attributes]map[string]int32
+}
+
+func (t *reader) read(r io.Reader) (*Table, error) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxBytes))
 	points := false
 	for lines.Scan() {
@@ -82,7 +94,7 @@ func Read(r io.Reader) (*Table, error) {
 			if len(t.fingerprints) >= maxFingerprints {
 				return nil, fmt.Errorf("%w: more than %d fingerprints", ErrFormat, maxFingerprints)
 			}
-			t.fingerprints = append(t.fingerprints, fingerprint{tests: map[attribute]string{}})
+			t.fingerprints = append(t.fingerprints, fingerprint{})
 		case "Class":
 			t.class(rest)
 		default:
@@ -92,14 +104,14 @@ func Read(r io.Reader) (*Table, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if len(t.fingerprints) == 0 || len(t.weights) == 0 {
+	if len(t.fingerprints) == 0 || t.weights == [attributes]int{} {
 		return nil, fmt.Errorf("%w: no MatchPoints or no Fingerprint", ErrFormat)
 	}
-	return t, nil
+	return t.Table, nil
 }
 
 // class reads "vendor | family | generation | kind".
-func (t *Table) class(text string) {
+func (t *reader) class(text string) {
 	f := strings.Split(text, "|")
 	if len(t.fingerprints) == 0 || len(f) < 3 {
 		return
@@ -116,24 +128,36 @@ func plain(text string) string {
 }
 
 // test reads "T1(R=Y%DF=Y%…)" into the MatchPoints or the last fingerprint.
-func (t *Table) test(line string, points bool) {
+func (t *reader) test(line string, points bool) {
 	name, rest, ok := strings.Cut(strings.TrimSpace(line), "(")
 	if !ok || !strings.HasSuffix(rest, ")") {
 		return
 	}
 	for item := range strings.SplitSeq(rest[:len(rest)-1], "%") {
 		key, value, _ := strings.Cut(item, "=")
-		a := attribute(name + "." + key)
+		a, compared := t.names[name+"."+key]
 		switch {
-		case !compared(a):
+		case !compared:
 		case points:
 			if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 1000 {
 				t.weights[a] = n
 			}
 		case len(t.fingerprints) > 0:
-			t.fingerprints[len(t.fingerprints)-1].tests[a] = strings.Clone(value)
+			t.fingerprints[len(t.fingerprints)-1].tests[a] = t.place(a, value)
 		}
 	}
+}
+
+// place is where an expression stands among the table's, counted from 1.
+func (t *reader) place(a attribute, expression string) int32 {
+	if at, known := t.places[a][expression]; known {
+		return at
+	}
+	expression = strings.Clone(expression)
+	t.expressions[a] = append(t.expressions[a], expression)
+	at := int32(len(t.expressions[a]))
+	t.places[a][expression] = at
+	return at
 }
 
 // permits tells whether an expression of hexadecimal numbers ("40", "3B-45",

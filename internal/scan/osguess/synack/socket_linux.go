@@ -19,27 +19,30 @@ type family struct {
 }
 
 // openFamily opens the sockets; id is the identifier of echo requests.
-func openFamily(is4 bool, iface string, id uint16) (f *family, err error) {
-	f = &family{is4: is4, hold: -1, tcp: -1, icm: -1}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
-	if f.hold, f.port, err = reserve(is4); err != nil {
+func openFamily(is4 bool, iface string, id uint16) (*family, error) {
+	f := &family{is4: is4, hold: -1, tcp: -1, icm: -1}
+	if err := f.open(iface, id); err != nil {
+		f.close()
 		return nil, err
 	}
-	if f.tcp, err = openRaw(is4, unix.IPPROTO_TCP, iface, toPort(is4, f.port)); err != nil {
-		return nil, fmt.Errorf("open a raw TCP socket: %w", err)
+	return f, nil
+}
+
+func (f *family) open(iface string, id uint16) (err error) {
+	if f.hold, f.port, err = reserve(f.is4); err != nil {
+		return err
+	}
+	if f.tcp, err = openRaw(f.is4, unix.IPPROTO_TCP, iface, toPort(f.is4, f.port)); err != nil {
+		return fmt.Errorf("open a raw TCP socket: %w", err)
 	}
 	icmp := unix.IPPROTO_ICMPV6
-	if is4 {
+	if f.is4 {
 		icmp = unix.IPPROTO_ICMP
 	}
-	if f.icm, err = openRaw(is4, icmp, iface, echoReplies(is4, id)); err != nil {
-		return nil, fmt.Errorf("open a raw ICMP socket: %w", err)
+	if f.icm, err = openRaw(f.is4, icmp, iface, echoReplies(f.is4, id)); err != nil {
+		return fmt.Errorf("open a raw ICMP socket: %w", err)
 	}
-	return f, nil
+	return nil
 }
 
 func (f *family) close() {
