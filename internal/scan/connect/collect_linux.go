@@ -71,7 +71,7 @@ func (c *crawl) settle(s *probe) {
 	} else {
 		c.pool.give(s)
 	}
-	now := s.began.Add(rtt)
+	began, now := s.began, s.began.Add(rtt)
 	switch v.meaning {
 	case settled:
 		c.answered(j, v, now, rtt)
@@ -81,7 +81,7 @@ func (c *crawl) settle(s *probe) {
 		j.host.gone = unix.ENETDOWN
 		c.lose(j)
 	default:
-		c.missed(j, now)
+		c.missed(j, began, now)
 	}
 }
 
@@ -94,7 +94,7 @@ func (c *crawl) answered(j job, v verdict, now time.Time, rtt time.Duration) {
 	}
 	fromPort := v.state != exposure.Filtered
 	if fromPort {
-		c.hosts.heard(j.host, rtt)
+		c.hosts.heard(j.host, now.Add(-rtt), rtt)
 	}
 	if j.canary {
 		c.loss.canary(true)
@@ -141,9 +141,9 @@ func (c *crawl) remember(j job, state exposure.PortStateName) {
 }
 
 // missed takes a try that nothing answered.
-func (c *crawl) missed(j job, now time.Time) {
+func (c *crawl) missed(j job, began, now time.Time) {
 	if j.canary {
-		c.canaryMissed(j, now)
+		c.canaryMissed(j, began, now)
 		return
 	}
 	if j.host.gone != nil {
@@ -153,22 +153,21 @@ func (c *crawl) missed(j job, now time.Time) {
 	if j.missed++; j.missed == 1 {
 		j.host.silent++
 	}
-	if j.missed < triesFor(j.host, c.t.tries(), c.loss.suspected()) {
+	enough := triesFor(j.host, c.t.tries(), c.loss.suspected())
+	if j.missed < enough || j.host.suspect() && j.missed < mostTries {
 		c.again.push(j)
 		return
 	}
 	c.finish(j, filteredBy("no-response"), 0)
 }
 
-func (c *crawl) canaryMissed(j job, now time.Time) {
+func (c *crawl) canaryMissed(j job, began, now time.Time) {
 	j.host.refs--
 	c.loss.canary(false)
 	if c.t.Pace != nil {
 		c.t.Pace.Lost(now)
 	}
-	if j.host.mute++; j.host.mute >= muteAfter && j.host.gone == nil {
-		j.host.gone = ErrMute
-	}
+	j.host.unheard(began, now)
 }
 
 // connectedItself asks again from another port: the socket spoke to itself. A

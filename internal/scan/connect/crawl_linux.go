@@ -197,6 +197,7 @@ func (c *crawl) nextJob() (job, bool) {
 	}
 	for j, ok := c.again.pop(); ok; j, ok = c.again.pop() {
 		if j.host.gone == nil {
+			c.sinceOne++
 			return j, true
 		}
 		c.skip(j)
@@ -207,8 +208,8 @@ func (c *crawl) nextJob() (job, bool) {
 		c.next++
 		j.host = c.hosts.of(j.to.Addr())
 		j.host.refs++
-		c.sinceOne++
 		if j.host.gone == nil {
+			c.sinceOne++
 			return j, true
 		}
 		if c.skip(j); c.failures%launchBatch == 0 {
@@ -280,7 +281,11 @@ func (c *crawl) park(s *probe) (short bool) {
 		}
 		s.watched = true
 	}
-	s.deadline = s.began.Add(c.hosts.wait(s.host, s.missed))
+	try := s.missed
+	if s.canary {
+		try = 1 // its loss must not be mere lateness
+	}
+	s.deadline = s.began.Add(c.hosts.wait(s.host, try))
 	c.pending.add(s)
 	return false
 }

@@ -33,20 +33,23 @@ func (r *rtt) sample(d time.Duration) {
 	r.smooth += (d - r.smooth) / 8
 }
 
-// wait is the retransmission timeout, without bounds.
-func (r *rtt) wait() time.Duration { return r.smooth + max(granularity, 4*r.vary) }
+// wait is the retransmission timeout, without bounds. Beyond the RFC it leaves
+// room for a round trip to double: the queues that a sweep itself fills.
+func (r *rtt) wait() time.Duration { return r.smooth + max(granularity, 4*r.vary, r.smooth) }
 
 // host is what is known of one target. Its counts are of ports.
 type host struct {
 	addr     netip.Addr
 	rtt      rtt
-	answered int    // said open or closed
-	silent   int    // missed at least one try and never answered
-	mute     int    // canaries lost since the last answer
-	refs     int    // probes in flight or waiting to be asked again
-	gone     error  // why it can be asked no longer
-	skipped  uint64 // probes not made for that
-	named    bool   // in a gap of its own
+	answered int       // said open or closed
+	silent   int       // missed at least one try and never answered
+	good     time.Time // when the youngest probe that was answered was begun
+	heard    time.Time // the last answer
+	mute     int       // canaries lost that were begun after good
+	refs     int       // probes in flight or waiting to be asked again
+	gone     error     // why it can be asked no longer
+	skipped  uint64    // probes not made for that
+	named    bool      // in a gap of its own
 }
 
 // ErrMute is a host that answered and then answered nothing, not even what it
@@ -97,24 +100,44 @@ func (hs *hosts) forget() {
 	}
 }
 
-// heard takes an answer's round-trip time.
-func (hs *hosts) heard(h *host, d time.Duration) {
+// heard takes the answer to a probe begun then and its round-trip time.
+func (hs *hosts) heard(h *host, began time.Time, d time.Duration) {
 	h.rtt.sample(d)
 	hs.all.sample(d)
-	h.mute = 0
+	h.heard = began.Add(d)
+	if began.After(h.good) {
+		h.good, h.mute = began, 0
+	}
 }
 
+// unheard takes the loss of a canary begun then. Only those count towards
+// silence that are younger than whatever was answered: many that were lost
+// time out together while a window is full of lost probes.
+func (h *host) unheard(began, now time.Time) {
+	if !began.After(h.good) {
+		return
+	}
+	if h.mute++; h.mute >= muteAfter && now.Sub(h.heard) >= muteFor && h.gone == nil {
+		h.gone = ErrMute
+	}
+}
+
+// suspect tells that the host may have fallen silent: nothing is to be said of
+// its silent ports until that is known.
+func (h *host) suspect() bool { return h.mute >= suspectAfter }
+
 // wait is how long try number try (from 0) of a port of h is waited for: the
-// host's own estimate, else a wide one from the others', doubled with each
-// try up to fourfold.
+// host's own estimate, doubled with each try up to fourfold; for a host that
+// has not answered, a first time as the others let expect, then for long.
 func (hs *hosts) wait(h *host, try int) time.Duration {
-	d := unknownWait
+	d := unknownWait << min(try, 2)
 	switch {
 	case h.rtt.samples > 0:
-		d = h.rtt.wait()
-	case hs.all.samples >= knownMany:
+		d = max(h.rtt.wait(), leastWait) << min(try, 2)
+	case try == 0 && hs.all.samples >= knownMany:
 		d = min(max(4*hs.all.wait(), strangerWait), unknownWait)
+	case hs.all.samples >= knownMany:
+		d = unknownWait
 	}
-	d = max(d, leastWait) << min(try, 2)
 	return min(d, hs.most)
 }

@@ -62,7 +62,9 @@ const (
 	backlogFactor = 4                      // windows of silent ports that may wait to be asked again
 	canaryOneIn   = 50                     // probes for each canary
 	canaries      = 256                    // answered ports remembered for canaries
-	muteAfter     = 12                     // canaries in a row, with no answer between, after which a host counts as fallen silent
+	suspectAfter  = 3                      // lost canaries younger than all answers, after which a host may have fallen silent
+	muteAfter     = 12                     // and after which it has, if it also
+	muteFor       = time.Second            // said nothing for so long
 	patienceOwn   = 3 * time.Second        // waiting for the asker's own means
 	hopeless      = 1 << 17                // probes in a row that could not be sent, after which the sweep ends
 	selfTries     = 3                      // connections of a socket to itself

@@ -214,10 +214,9 @@ func TestCancelled(t *testing.T) {
 func TestInterfaceDown(t *testing.T) {
 	scanner, _ := pair(t)
 	tr := &Network{Pace: &drip{every: time.Millisecond}}
-	go func() {
-		time.Sleep(500 * time.Millisecond)
+	tr.Progress = onceDone(200, func() {
 		scanner.Run("ip", "link", "set", "eth0", "down")
-	}()
+	})
 	begun := time.Now()
 	a := ask(t.Context(), t, scanner, tr, list{[]netip.Addr{far}, ports(1, 65535)})
 	if a.count[exposure.Filtered] > 0 || len(a.ports) < 50 || len(a.gaps) == 0 || !strings.Contains(a.gaps[0].Why, "network is unreachable") {
@@ -233,14 +232,23 @@ func TestInterfaceDown(t *testing.T) {
 func TestHostFallsSilent(t *testing.T) {
 	scanner, target := pair(t)
 	tr := &Network{Pace: &drip{every: 100 * time.Microsecond}}
-	go func() {
-		time.Sleep(500 * time.Millisecond)
-		target.Run("ip", "link", "set", "lo", "up")
+	tr.Progress = onceDone(200, func() {
 		target.Run("ip", "addr", "flush", "dev", "eth0")
-	}()
+	})
 	a := ask(t.Context(), t, scanner, tr, list{[]netip.Addr{far}, ports(1, 20000)})
 	if a.count[exposure.Filtered] > 300 || len(a.ports) < 50 || len(a.gaps) == 0 || !strings.Contains(a.gaps[0].Why, "fell silent") {
 		t.Errorf("%v %v", a.count, a.gaps)
+	}
+}
+
+// onceDone is a Progress that calls do when n probes are done.
+func onceDone(n int, do func()) func(int) {
+	done := 0
+	return func(more int) {
+		if before := done; before < n && before+more >= n {
+			do()
+		}
+		done += more
 	}
 }
 
