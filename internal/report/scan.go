@@ -8,6 +8,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/scan/nmapxml"
 )
 
 // ScanFacts is what a scan's page says beyond the scan; the zero value says
@@ -15,9 +16,9 @@ import (
 type ScanFacts struct {
 	Addresses uint64 // addresses asked; 0: as many as the scan has hosts
 	Asked     uint64 // ports asked on all of them; 0: what HostScan.Asked says
-	// Reasons tells in a word why a host's unlisted ports have a state that
-	// HostScan.States counts; nil or "" where nobody knows.
-	Reasons func(h *exposure.HostScan, state exposure.PortStateName) string
+	// Reasons tells why a host's unlisted ports have a state that
+	// HostScan.States counts (scan.Result.Reasons); nil where nobody knows.
+	Reasons func(h *exposure.HostScan, state exposure.PortStateName) []nmapxml.Reason
 }
 
 // Bounds of a scan's page without -v.

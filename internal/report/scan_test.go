@@ -14,6 +14,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/scan/nmapxml"
 	"pgregory.net/rapid"
 )
 
@@ -99,8 +100,10 @@ func quietHost() exposure.Scan {
 // The pages as people see them. Update with `go test ./internal/report
 // -update` and look at them.
 func TestScanPages(t *testing.T) {
-	reset := func(_ *exposure.HostScan, s exposure.PortStateName) string {
-		return map[exposure.PortStateName]string{exposure.Closed: "reset", exposure.Filtered: "no-response"}[s]
+	reset := func(h *exposure.HostScan, s exposure.PortStateName) []nmapxml.Reason {
+		n := h.States[s]
+		return map[exposure.PortStateName][]nmapxml.Reason{exposure.Closed: {{Reason: "reset", Count: n}},
+			exposure.Filtered: {{Reason: "no-response", Count: n - n/10}, {Reason: "host-unreach", Count: n / 10}}}[s]
 	}
 	for _, c := range []struct {
 		file  string
@@ -177,6 +180,10 @@ func TestScanPageLosesNoPort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := hostScanGen(t)
 		p := &scanPage{scan: &exposure.Scan{}, st: Style{Verbose: rapid.Bool().Draw(t, "v")}}
+		if rapid.Bool().Draw(t, "reasons") {
+			why := []nmapxml.Reason{{Reason: "reset", Count: rapid.IntRange(-1, 1<<20).Draw(t, "reset")}, {Reason: "no-response", Count: rapid.IntRange(0, 1<<20).Draw(t, "none")}}
+			p.facts.Reasons = func(*exposure.HostScan, exposure.PortStateName) []nmapxml.Reason { return why }
+		}
 		if rapid.Bool().Draw(t, "long") {
 			for i := range 30 {
 				h.Ports = append(h.Ports, exposure.PortState{Port: uint16(i), Proto: exposure.TCP, State: exposure.Filtered})

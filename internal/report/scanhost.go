@@ -287,29 +287,22 @@ type uncountedPorts struct {
 	n             int
 }
 
+// word is a state with its reason.
+type word struct{ state, reason string }
+
 // uncounted sums up the ports of a host that have no row, the most first.
 func (p *scanPage) uncounted(h *exposure.HostScan) []uncountedPorts {
-	type key struct{ state, reason string }
-	n := map[key]int{}
+	n := map[word]int{}
 	for state, count := range h.States {
-		why := ""
-		if p.facts.Reasons != nil {
-			why = p.facts.Reasons(h, state)
-		}
-		n[key{string(state), why}] += max(count, 0)
+		p.addUnlisted(n, h, state, count)
 	}
 	for i := range h.Ports {
-		n[key{string(h.Ports[i].State), h.Ports[i].Reason}]++
+		n[word{string(h.Ports[i].State), h.Ports[i].Reason}]++
 	}
 	for _, s := range p.shown(h) {
-		n[key{string(s.State), s.Reason}]--
+		n[word{string(s.State), s.Reason}]--
 	}
-	for k, count := range n {
-		if all := (key{k.state, ""}); k != all && n[all] > 0 { // no reason known for some: none told
-			n[all] += count
-			n[k] = 0
-		}
-	}
+	withoutReason(n)
 	var out []uncountedPorts
 	for k, count := range n {
 		if count > 0 {
@@ -320,6 +313,30 @@ func (p *scanPage) uncounted(h *exposure.HostScan) []uncountedPorts {
 		return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.state, b.state), cmp.Compare(a.reason, b.reason))
 	})
 	return out
+}
+
+// addUnlisted adds the ports that a host only counts, by reason as far as
+// reasons are known.
+func (p *scanPage) addUnlisted(n map[word]int, h *exposure.HostScan, state exposure.PortStateName, count int) {
+	if p.facts.Reasons != nil && count > 0 {
+		for _, r := range p.facts.Reasons(h, state) {
+			known := min(max(r.Count, 0), count)
+			n[word{string(state), r.Reason}] += known
+			count -= known
+		}
+	}
+	n[word{string(state), ""}] += max(count, 0)
+}
+
+// withoutReason puts the ports of a state together where the reason of some is
+// not known: a part would be taken for the whole.
+func withoutReason(n map[word]int) {
+	for k, count := range n {
+		if all := (word{k.state, ""}); k != all && n[all] > 0 {
+			n[all] += count
+			n[k] = 0
+		}
+	}
 }
 
 // counts says how many ports have no row.
