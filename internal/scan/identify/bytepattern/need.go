@@ -35,9 +35,6 @@ func scanNeed(pattern string, d Dialect, f Flags) need {
 		}
 	}
 	s.flush()
-	if s.need.within == s.need.prefix {
-		s.need.within = ""
-	}
 	if s.need.lower {
 		s.need.prefix, s.need.within = asciiLower(s.need.prefix), asciiLower(s.need.within)
 	}
@@ -92,12 +89,12 @@ func (s *scanner) drop() {
 	s.pos++
 }
 
-// flush ends the run and keeps it if it is the longest so far.
+// flush ends the run and keeps it if it is the prefix or the longest so far.
 func (s *scanner) flush() {
-	if s.anchored {
+	switch {
+	case s.anchored:
 		s.need.prefix, s.anchored = string(s.run), false
-	}
-	if len(s.run) > len(s.need.within) {
+	case len(s.run) > len(s.need.within):
 		s.need.within = string(s.run)
 	}
 	s.run = s.run[:0]

@@ -184,12 +184,22 @@ func (t *translator) emitSet(s *set) {
 	t.out = append(t.out, s.expression()...)
 }
 
+// utf8Char is a character of several bytes.
+const utf8Char = `[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}`
+
+// dot translates the dot behind which pos is. Ruby's matches a character of
+// UTF-8 texts; where any number of them may come, bytes do as well.
 func (t *translator) dot() {
+	s := notNewline
 	if t.modes.dotAll {
-		t.emitSet(everyByte)
+		s = everyByte
+	}
+	if t.dialect == PCRE || t.pos < len(t.in) && (t.in[t.pos] == '*' || t.in[t.pos] == '+') {
+		t.emitSet(s)
 		return
 	}
-	t.emitSet(notNewline)
+	t.atom = len(t.out)
+	t.out = append(t.out, "(?:"+utf8Char+"|"+s.expression()+")"...)
 }
 
 // anchor translates ^ and $.

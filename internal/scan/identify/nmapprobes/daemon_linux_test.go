@@ -137,17 +137,17 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// Greetings of many servers, replayed to nmap and to us.
+// Greetings of many servers, replayed to nmap and to us: those that nmap names
+// without asking for more, which takes it long.
 func TestGreetingsAsNmap(t *testing.T) {
 	db := installed(t)
 	ns := nettest.New(t)
 	greetings := []string{
 		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", "SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.10\r\n", "SSH-2.0-dropbear_2022.83\r\n", "SSH-1.99-Cisco-1.25\n", "SSH-2.0-libssh_0.9.6\r\n",
-		"220 (vsFTPd 3.0.5)\r\n", "220 ProFTPD Server (Debian) [::ffff:10.0.0.1]\r\n", "220 ProFTPD 1.3.5 Server (ftp) [10.0.0.1]\r\n", "220 Microsoft FTP Service\r\n",
+		"220 (vsFTPd 3.0.5)\r\n", "220 ProFTPD 1.3.5 Server (ftp) [10.0.0.1]\r\n", "220 Microsoft FTP Service\r\n",
 		"220 mail.example.net ESMTP Postfix (Debian/GNU)\r\n", "220 mx.example.net ESMTP Exim 4.96 Mon, 01 Jan 2024 00:00:00 +0000\r\n",
 		"220 a.example ESMTP Sendmail 8.17.1/8.17.1; Mon, 1 Jan 2024 00:00:00 GMT\r\n", "220 x Microsoft ESMTP MAIL Service ready at Mon, 1 Jan 2024 00:00:00 +0000\r\n",
-		"+OK Dovecot (Debian) ready.\r\n", "+OK Qpopper (version 4.0.5) at pop.example.net starting.  <123.456@pop.example.net>\r\n",
-		"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED] Dovecot (Debian) ready.\r\n",
+		"+OK Qpopper (version 4.0.5) at pop.example.net starting.  <123.456@pop.example.net>\r\n",
 		"200 news.example.net InterNetNews NNRP server INN 2.6.4 ready (posting ok)\r\n",
 		"Z\x00\x00\x00\x0a5.5.5-10.11.6-MariaDB-0+deb12u1\x00\x1f\x00\x00\x00abcdefgh\x00\xfe\xf7\x2d\x02\x00\xff\x81\x15\x00\x00\x00\x00\x00\x00\x1d\x00\x00\x00abcdefghijkl\x00mysql_native_password\x00",
 		"RFB 003.008\n",
@@ -168,7 +168,7 @@ func TestGreetingsAsNmap(t *testing.T) {
 			named++
 		}
 	}
-	if named < 12 {
+	if named < 11 {
 		t.Errorf("nmap itself named only %d of %d", named, len(greetings))
 	}
 }
