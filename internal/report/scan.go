@@ -269,7 +269,7 @@ func (p *scanPage) gaps() {
 // quietHosts sums up who is up with nothing open, and who did not answer.
 func (p *scanPage) quietHosts() {
 	if p.alone() && len(p.open) == 0 {
-		p.counts(&p.scan.Hosts[0])
+		p.block(&p.scan.Hosts[0])
 		return
 	}
 	p.sumUp("Up, nothing open", p.quiet)

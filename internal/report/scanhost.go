@@ -20,6 +20,9 @@ const (
 	maxTLSNames     = 3
 )
 
+// unrecognised is the name that nmap gives to what it does not know.
+const unrecognised = "unknown"
+
 // openPorts walks the open ports of a host.
 func openPorts(h *exposure.HostScan) iter.Seq[*exposure.PortState] {
 	return func(yield func(*exposure.PortState) bool) {
@@ -172,7 +175,7 @@ func reasonText(s *exposure.PortState) string {
 }
 
 func (p *scanPage) serviceName(s *exposure.Service) string {
-	if s == nil || s.Name == "" {
+	if s == nil || s.Name == "" || s.Name == unrecognised {
 		return "-"
 	}
 	name := Escape(s.Name)
