@@ -22,7 +22,7 @@ func (p *pile) add(rs ...Range) error {
 	p.list = normalise(p.list)
 	p.next = 2 * len(p.list)
 	if len(p.list) > MaxRanges {
-		return fmt.Errorf("%w: more than %d; name fewer or wider ranges", ErrScraps, MaxRanges)
+		return fmt.Errorf("%w: more than %d", ErrScraps, MaxRanges)
 	}
 	return nil
 }
@@ -77,7 +77,12 @@ func (c *collector) spec(s, file string, line int) error {
 	if err != nil {
 		return err.place(c.kind, s, file, line)
 	}
-	return c.ranges.add(got.ranges...)
+	if err := c.ranges.add(got.ranges...); err != nil {
+		e := wrong("name fewer or wider ranges", "%v", err)
+		e.Err = err
+		return e.place(c.kind, s, file, line)
+	}
+	return nil
 }
 
 // want remembers a name, once.

@@ -61,7 +61,7 @@ func skipSpace(r *bufio.Reader) (place, error) {
 		_, _ = r.Discard(3)
 	}
 	line := 1
-	for range MaxFile {
+	for range maxBlank {
 		b, err := r.ReadByte()
 		if err != nil {
 			return place{}, err
@@ -76,7 +76,7 @@ func skipSpace(r *bufio.Reader) (place, error) {
 	return place{}, errBlank
 }
 
-var errBlank = errors.New("it begins with 64 MiB of white space")
+var errBlank = errors.New("it begins with a mebibyte of white space")
 
 func isSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
 

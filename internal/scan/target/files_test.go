@@ -51,7 +51,7 @@ func TestFileErrorsNameTheLine(t *testing.T) {
 		{"1\x000\x00.\x00", 1, "UTF-16"},
 		{"<?xml version=\"1.0\"?><nmaprun/>", 0, "XML"},
 		{"nobody\n", 1, "(list.txt, line 1): it does not resolve"},
-		{strings.Repeat(" ", MaxFile+1), 0, "white space"},
+		{strings.Repeat(" ", maxBlank+1), 0, "white space"},
 	} {
 		_, err := parseFile(t, c.content)
 		var e *Error

@@ -21,6 +21,7 @@ const (
 	MaxEvidence = 256 << 20
 
 	maxPieces = 1 << 22 // ranges of all specs before they are merged
+	maxBlank  = 1 << 20 // bytes of white space before the first target
 	maxZone   = 64      // bytes; IFNAMSIZ is 16, other systems have longer names
 	maxZones  = 1024    // different zones in one set
 	lookups   = 16      // names looked up at the same time
