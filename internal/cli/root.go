@@ -52,7 +52,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot(&streams{in: stdin, out: stdout, err: stderr})
-	root.SetArgs(args)
+	root.SetArgs(nmapSpelling(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -92,6 +92,7 @@ whether the firewall lets strangers in, what it is, and how to close it. It
 changes nothing unless a command says so.`,
 		Example: `  portreeve audit                    the main job: everything, judged
   portreeve host                     who listens here
+  portreeve scan web-01              what answers on another machine
   portreeve explain 5432             what a port is, and who has it here`,
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(),
@@ -102,7 +103,7 @@ changes nothing unless a command says so.`,
 	root.PersistentFlags().StringVar(&s.color, "color", "auto", "colour: auto, always or never (NO_COLOR is honoured)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
-	root.AddCommand(newAudit(s), newHost(s), newExplain(s))
+	root.AddCommand(newAudit(s), newHost(s), newScan(s), newExplain(s))
 	return root
 }
 

@@ -116,7 +116,7 @@ func (l *ledger) keep(a *account, list int, e entry) {
 	if full && !l.all {
 		a.over[list] = list != openList
 		if a.over[list] {
-			a.lists[list] = nil
+			a.lists[list] = slices.Clone(a.lists[list][:1]) // one, as a sample
 		}
 		return
 	}
@@ -241,3 +241,14 @@ func (l *ledger) open(addr netip.Addr) []uint16 {
 	}
 	return ports
 }
+
+// closed gives one port that answered with RST, 0 if none is known.
+func (l *ledger) closed(addr netip.Addr) uint16 {
+	i, ok := l.index[addr]
+	if !ok || len(l.hosts[i].lists[closedList]) == 0 {
+		return 0
+	}
+	return l.hosts[i].lists[closedList][0].port
+}
+
+func compareAddr(a, b netip.Addr) int { return a.Compare(b) }
