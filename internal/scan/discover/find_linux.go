@@ -368,7 +368,7 @@ func (f *finder) holds(g *group) error {
 
 // Waits beyond the link: a path around the world takes some 300 ms.
 const (
-	beyondGap  = 150 * time.Millisecond
+	beyondGap  = 100 * time.Millisecond
 	beyondLast = time.Second
 )
 

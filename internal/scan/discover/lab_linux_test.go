@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -113,7 +114,9 @@ func street(t *testing.T) (scanner, target *nettest.NS) {
 	nettest.Need(t, "nft")
 	scanner, router, target := nettest.New(t), nettest.New(t), nettest.New(t)
 	for _, ns := range []*nettest.NS{scanner, router, target} {
-		ns.Script("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad")
+		// Addresses serve at once, and no refusal is held back (nmap asks right after us).
+		ns.Script(`echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+			echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; echo 0 >/proc/sys/net/ipv6/icmp/ratelimit`)
 	}
 	nettest.Veth(t, scanner, router, "eth0=10.0.0.1/24", "eth0=10.0.0.254/24")
 	nettest.Veth(t, router, target, "eth1=10.1.0.254/24", "eth0=10.1.0.1/24")
@@ -156,4 +159,15 @@ func hosts1x(prefix string) (l list) {
 		l = append(l, netip.MustParseAddr(fmt.Sprint(prefix, n)))
 	}
 	return l
+}
+
+// settle waits until a link-local address of eth0 serves: it comes with the
+// carrier.
+func settle(ns *nettest.NS, addr string) {
+	for range 200 {
+		if out := ns.Run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "link"); strings.Contains(out, addr) && !strings.Contains(out, "tentative") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }

@@ -96,7 +96,7 @@ func New(p Plan, line Line) *Run {
 	for i := range r.sentAt {
 		r.sentAt[i] = never
 	}
-	r.planned = p.Targets * p.Kinds * max(p.Tries, 1)
+	r.planned = p.Targets * p.Kinds * max(p.Tries, 1) // the most; those who answer are asked less
 	return r
 }
 
@@ -137,7 +137,13 @@ func (r *Run) Run(ctx context.Context) error {
 	for i := range silent {
 		silent[i] = int32(i)
 	}
-	tries := max(r.plan.Tries, 1)
+	tries := r.plan.Tries
+	if tries == 0 {
+		tries = 1
+		if len(silent) <= manySilent {
+			tries = 2 // no need to wait and see
+		}
+	}
 	for range tries {
 		if err := r.try(ctx, silent); err != nil {
 			return err
@@ -147,7 +153,7 @@ func (r *Run) Run(ctx context.Context) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	if silent = r.silent(silent); r.plan.Tries == 0 && len(silent) > 0 {
+	if silent = r.silent(silent); r.plan.Tries == 0 && tries == 1 && len(silent) > 0 {
 		return r.again(ctx, silent)
 	}
 	return nil
