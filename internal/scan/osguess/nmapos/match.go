@@ -61,7 +61,7 @@ type comparison func(expression string) float64
 func observe(p synack.Print) [attributes]comparison {
 	a := p.SYNACK
 	tests := [attributes]comparison{
-		attrOptions: func(e string) float64 { return optionsCredit(e, a) },
+		attrOptions: options(a),
 		attrWindow:  number(uint64(a.Window)),
 		attrDF:      word(yes(a.DF)),
 		attrTTL:     number(uint64(synack.InitialTTL(a.TTL))),
@@ -145,19 +145,23 @@ func idCredit(expression string, id uint16) float64 {
 	return skip
 }
 
-// optionsCredit compares the options: the whole for the same text, half for
-// the same order.
-func optionsCredit(expression string, a *synack.Answer) float64 {
-	best, have := 0.0, optionText(a)
-	for part := range strings.SplitSeq(expression, "|") {
-		switch {
-		case withoutSize(part, a.MSS) == withoutSize(have, a.MSS):
-			return 1
-		case letters(part) == letters(have):
-			best = 0.5
+// options compares the options: the whole for the same text, half for the same
+// order.
+func options(a *synack.Answer) comparison {
+	have := optionText(a)
+	sized, order := withoutSize(have, a.MSS), letters(have)
+	return func(expression string) float64 {
+		best := 0.0
+		for part := range strings.SplitSeq(expression, "|") {
+			switch {
+			case withoutSize(part, a.MSS) == sized:
+				return 1
+			case letters(part) == order:
+				best = 0.5
+			}
 		}
+		return best
 	}
-	return best
 }
 
 // optionText writes the options as the database does: M and W with their

@@ -49,15 +49,6 @@ func readCaptured(t *testing.T) []captured {
 	return all
 }
 
-func ownTable(t testing.TB) *stacks {
-	t.Helper()
-	table, err := parseStacks(stackText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
-}
-
 // Real systems' answers, captured by others, get the name that is known of
 // them, or none.
 func TestCapturedSystems(t *testing.T) {
