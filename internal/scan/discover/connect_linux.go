@@ -299,7 +299,7 @@ func (l *connectLine) event(fd int32) {
 
 // hearEchoes reads a ping socket, which delivers from the ICMP header on.
 func (l *connectLine) hearEchoes() {
-	for {
+	for range drainMost {
 		n, from, err := unix.Recvfrom(l.ping, l.buf[:], unix.MSG_DONTWAIT)
 		if err != nil {
 			return

@@ -40,6 +40,7 @@ func TestAgreesWithNmap(t *testing.T) {
 		{"own", addrs("10.0.0.1", "127.0.0.1"), Options{}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			begun := time.Now()
 			hosts, sum := search(t, scanner, c.targets, c.o)
 			ours := time.Since(begun)

@@ -174,18 +174,29 @@ func (l *rawLine) Hear(d time.Duration) error {
 	if d > 0 {
 		packet.Wait(raw.polls, d)
 	}
-	var hw [8]byte
 	for _, s := range raw.hear {
-		for s != nil {
-			n, _, ok, err := s.Receive(l.in[:], &hw)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				break
-			}
-			l.heard(l.in[:n])
+		if err := l.drain(s); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// drainMost bounds what is read before the asking goes on: a flood of answers
+// must not hold it up.
+const drainMost = 4096
+
+func (l *rawLine) drain(s *packet.Socket) error {
+	if s == nil {
+		return nil
+	}
+	var hw [8]byte
+	for range drainMost {
+		n, _, ok, err := s.Receive(l.in[:], &hw)
+		if err != nil || !ok {
+			return err
+		}
+		l.heard(l.in[:n])
 	}
 	return nil
 }

@@ -192,12 +192,16 @@ func (a *asker) Hear(d time.Duration) error {
 	return a.drain(a.nd, readAdvertisement)
 }
 
+// drainMost bounds what is read before the asking goes on: a flood of answers
+// must not hold it up.
+const drainMost = 4096
+
 func (a *asker) drain(s *packet.Socket, read func([]byte) (netip.Addr, [6]byte, bool)) error {
 	if s == nil {
 		return nil
 	}
 	var sender [8]byte
-	for {
+	for range drainMost {
 		n, hwLen, ok, err := s.Receive(a.in[:], &sender)
 		if err != nil || !ok {
 			return err
@@ -210,6 +214,7 @@ func (a *asker) drain(s *packet.Socket, read func([]byte) (netip.Addr, [6]byte, 
 			a.heard(addr, hw)
 		}
 	}
+	return nil
 }
 
 func (a *asker) heard(addr netip.Addr, hw [6]byte) {
