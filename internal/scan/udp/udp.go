@@ -1,12 +1,8 @@
 package udp
 
 import (
-	"bufio"
-	_ "embed"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
+	"net/netip"
 	"time"
 )
 
@@ -41,49 +37,64 @@ func (a *Asker) wait() time.Duration {
 	return a.Wait
 }
 
-//go:embed payloads.txt
-var payloadTable string
-
-// errTable is a malformed line of the embedded table (a test reads it all).
-var errTable = errors.New("payload table")
-
-// payloads reads the table: the request by port.
-func payloads(table string) (map[uint16]string, error) {
-	requests := map[uint16]string{}
-	lines := bufio.NewScanner(strings.NewReader(table))
-	for n := 1; lines.Scan(); n++ {
-		if line := strings.TrimSpace(lines.Text()); line != "" && line[0] != '#' {
-			if err := payloadLine(line, requests); err != nil {
-				return nil, fmt.Errorf("%w: line %d: %w", errTable, n, err)
-			}
-		}
-	}
-	return requests, lines.Err()
+// Work is a list of what to ask: probe number i, from 0 to Len()-1, already
+// permuted. At must be cheap and always give the same.
+type Work interface {
+	Len() uint64
+	At(i uint64) (netip.Addr, uint16)
 }
 
-// payloadLine reads `name ports "bytes"`, ports separated by commas, bytes as
-// a Go string literal; neighbouring literals are joined.
-func payloadLine(line string, requests map[uint16]string) error {
-	name, rest, _ := strings.Cut(line, " ")
-	ports, rest, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	request := ""
-	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
-		quoted, err := strconv.QuotedPrefix(rest)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		part, err := strconv.Unquote(quoted)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		request, rest = request+part, rest[len(quoted):]
+// Defaults of a Transport.
+const (
+	DefaultMaxRate = 20000 // packets a second
+	DefaultWindow  = 65536 // probes outstanding
+)
+
+// Transport asks UDP ports over the network, any number of hosts at once. The
+// zero value is ready to use; it serves one Sweep at a time.
+type Transport struct {
+	// From is the address to ask from; the zero Addr leaves it to the routes.
+	From netip.Addr
+	// Iface is the interface to ask through; "" leaves it to the routes. It is
+	// the zone of link-local addresses that have none.
+	Iface string
+	// Rate is packets a second, kept within 5 % while there is enough to ask;
+	// 0 finds it: it grows while canaries come back, up to MaxRate.
+	Rate    float64
+	MaxRate float64 // bound of a Rate of 0; DefaultMaxRate if 0
+	// Tries is how often a silent port is asked before it counts as
+	// open|filtered, each time when the host could have refused; DefaultTries
+	// if 0.
+	Tries int
+	// Patience is how long one host's ICMP limit is waited for after it was
+	// met. 0 waits until every port that refuses has said so: the only way to
+	// know it closed. Beyond it what stays silent is open|filtered, and a gap
+	// says how many ports and what the limit was.
+	Patience time.Duration
+	// Window bounds the probes outstanding; DefaultWindow if 0.
+	Window int
+	// Progress hears how many ports were asked since it was last called; nil
+	// for none. Only first askings count.
+	Progress func(n int)
+}
+
+func (t *Transport) tries() int {
+	if t.Tries <= 0 {
+		return DefaultTries
 	}
-	for p := range strings.SplitSeq(ports, ",") {
-		port, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || request == "" || requests[uint16(port)] != "" {
-			return fmt.Errorf("%s: port %q is no number, doubled or without bytes", name, p)
-		}
-		requests[uint16(port)] = request
+	return t.Tries
+}
+
+func (t *Transport) window() int {
+	if t.Window <= 0 || t.Window > DefaultWindow {
+		return DefaultWindow
 	}
-	return nil
+	return t.Window
+}
+
+func (t *Transport) maxRate() float64 {
+	if t.MaxRate <= 0 {
+		return DefaultMaxRate
+	}
+	return t.MaxRate
 }

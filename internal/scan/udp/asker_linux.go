@@ -22,11 +22,11 @@ const maxSockets = 512
 // and tells its state once, in order. An endpoint that could not be asked is
 // not told; a gap says why. A cancelled ctx is a gap.
 func (a *Asker) Ask(ctx context.Context, eps []exposure.Endpoint, tell func(exposure.PortState)) (exposure.ScanStats, []exposure.Gap, error) {
-	requests, err := payloads(payloadTable)
+	tab, err := parseTable(payloadTable)
 	if err != nil {
 		return exposure.ScanStats{}, nil, err
 	}
-	r := &round{asker: a, requests: requests}
+	r := &round{asker: a, table: tab}
 	begun := time.Now()
 	for part := range slices.Chunk(eps, maxSockets) {
 		r.ask(ctx, part, tell)
@@ -40,10 +40,10 @@ func (a *Asker) Ask(ctx context.Context, eps []exposure.Endpoint, tell func(expo
 
 // round asks endpoints together.
 type round struct {
-	asker    *Asker
-	requests map[uint16]string
-	stats    exposure.ScanStats
-	gaps     []exposure.Gap
+	asker *Asker
+	table *table
+	stats exposure.ScanStats
+	gaps  []exposure.Gap
 }
 
 // question is one endpoint with the socket that asks it.
@@ -52,6 +52,7 @@ type question struct {
 	fd      int
 	dest    unix.Sockaddr
 	began   time.Time
+	asks    int
 	said    *exposure.PortState
 	failure error
 }
@@ -162,7 +163,9 @@ func (r *round) send(q *question) {
 	if q.began.IsZero() {
 		q.began = time.Now()
 	}
-	request := []byte(r.requests[q.to.Port()])
+	all := r.table.requestsFor(q.to.Port())
+	request := all[q.asks%len(all)].message
+	q.asks++
 	err := unix.Sendto(q.fd, request, unix.MSG_DONTWAIT, q.dest)
 	r.stats.Sent++
 	switch {
