@@ -153,7 +153,7 @@ func TestParseErrorsHelp(t *testing.T) {
 		"mapped/64":                 "32 bits",
 		"fe80::/10":                 "65,536",
 		"febf:ffff:ffff:ffff:ffff:ffff:ffff:fff0-fec0::1": "partly",
-		"*.*.*.1":                       "separate ranges",
+		"*.*.*.1":                       "it stands for more than",
 		"a_b!":                          "host name",
 		"-web":                          "host name",
 		"web..example":                  "host name",
