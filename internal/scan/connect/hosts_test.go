@@ -87,7 +87,7 @@ func TestMute(t *testing.T) {
 	if !h.suspect() || h.gone != nil {
 		t.Error("a short silence is no more than suspect")
 	}
-	hs.heard(h, at(150), time.Millisecond)
+	hs.heard(h, at(90), time.Millisecond)
 	if !h.suspect() {
 		t.Error("the answer to an older probe ends the suspicion")
 	}

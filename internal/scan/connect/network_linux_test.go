@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/nettest"
@@ -152,7 +154,8 @@ func TestAllPortsOverVeth(t *testing.T) {
 	}
 }
 
-// A naive dialer, one port after another, says the same.
+// A naive dialer, one port after another, says the same; port 112's listener
+// has no room left in its backlog.
 func TestSameAsADialer(t *testing.T) {
 	nettest.Need(t, "nft")
 	scanner, target := pair(t)
@@ -160,6 +163,7 @@ func TestSameAsADialer(t *testing.T) {
 		target.Listen("tcp4", far.String()+":"+p)
 	}
 	target.Script(`nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i tcp dport 103-105 drop'`)
+	defer full(t, target, netip.AddrPortFrom(far, 112))()
 	asked := ports(95, 115)
 	a := ask(t.Context(), t, scanner, new(Network), list{[]netip.Addr{far}, asked})
 	for _, port := range asked {
@@ -168,6 +172,35 @@ func TestSameAsADialer(t *testing.T) {
 		scanner.Do(func() { want = dial(t.Context(), at) })
 		if a.ports[at].State != want {
 			t.Errorf("%s: %+v, a dialer says %s", at, a.ports[at], want)
+		}
+	}
+}
+
+// full opens a listener in ns that never accepts and fills its backlog.
+func full(t *testing.T, ns *nettest.NS, at netip.AddrPort) (shut func()) {
+	t.Helper()
+	var fds []int
+	ns.Do(func() {
+		for i := range 6 {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fds = append(fds, fd)
+			sa := &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
+			if i > 0 {
+				_ = unix.Connect(fd, sa)
+				continue
+			}
+			if err := errors.Join(unix.Bind(fd, sa), unix.Listen(fd, 1)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
 		}
 	}
 }

@@ -1,4 +1,6 @@
-// Package sockaddr turns this host's addresses into what the Linux socket
-// calls take, zones included, and back. The transports of scan share it; on
-// other systems it is empty. It keeps no state.
+// Package sockaddr turns addresses into what the Linux socket calls take,
+// zones included, and back, and reads what the kernel says of a socket's
+// errors. The transports of scan share it; on other systems it is empty. It
+// keeps no state but the buffers of an ErrorQueue, which one goroutine uses at
+// a time.
 package sockaddr
