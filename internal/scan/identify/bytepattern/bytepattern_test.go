@@ -100,7 +100,7 @@ func TestDialects(t *testing.T) {
 		{PCRE, Flags{}, `\R\N\Z`, "\r\na\n", "\r\na\n"},
 	} {
 		got := "none"
-		if groups := found(t, New(c.pattern, c.d, c.f, new(Shelf)), c.text); groups != nil {
+		if groups := found(t, New(c.pattern, c.d, c.f, &Shelf{Timeout: time.Minute}), c.text); groups != nil {
 			got = strings.Join(groups, "/")
 		}
 		if got != c.want {
@@ -124,7 +124,7 @@ func TestUnsupported(t *testing.T) {
 func TestNeed(t *testing.T) {
 	for pattern, want := range map[string]need{
 		`^220 (\S+) ESMTP\r\n`:   {prefix: "220 ", within: " ESMTP\r\n"},
-		`^ab?cd*e+`:             {prefix: "a", within: "c"},
+		`^ab?cd*e+`:              {prefix: "a", within: "c"},
 		`a|b`:                    {},
 		`^abc{2}d(?:x|y)efg\.h?`: {prefix: "ab", within: "efg."},
 		`x(?i)y`:                 {},
@@ -169,7 +169,7 @@ func TestNeedAndEnginesAgree(t *testing.T) {
 		source := drawPattern(t, 2)
 		flags := Flags{IgnoreCase: rapid.Bool().Draw(t, "i"), DotAll: rapid.Bool().Draw(t, "s")}
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "A", ".", "\n", "\r\n", "\xe9", "\xc9", "]", " "}), 0, 8).Draw(t, "text"), "")
-		p, plain := New(source, PCRE, flags, &Shelf{Room: 2}), New(source, PCRE, flags, &Shelf{Room: 2})
+		p, plain := New(source, PCRE, flags, &Shelf{Room: 2, Timeout: time.Minute}), New(source, PCRE, flags, &Shelf{Room: 2, Timeout: time.Minute})
 		plain.need = need{}
 		g, ok, err := p.Find(NewText([]byte(text)), budget())
 		h, okPlain, errPlain := plain.Find(NewText([]byte(text)), budget())
@@ -183,7 +183,7 @@ func TestNeedAndEnginesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		re, err := compileHeavy(heavyText)
+		re, err := compileHeavy(heavyText, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestInstalledPatternsAsPython(t *testing.T) {
 	var questions bytes.Buffer
 	for i, m := range matchLine.FindAllStringSubmatch(string(file), -1) {
 		source, letters := m[1]+m[2]+m[3]+m[4], m[5]
-		p := New(source, PCRE, Flags{IgnoreCase: strings.Contains(letters, "i"), DotAll: strings.Contains(letters, "s")}, new(Shelf))
+		p := New(source, PCRE, Flags{IgnoreCase: strings.Contains(letters, "i"), DotAll: strings.Contains(letters, "s")}, &Shelf{Room: 1, Timeout: time.Minute})
 		if i%7 != 0 && !strings.Contains(source, "(?") { // the odd ones, and of the others some
 			continue
 		}
@@ -337,7 +337,7 @@ func TestTime(t *testing.T) {
 	if _, _, err := p.Find(NewText([]byte(strings.Repeat("a", 4096))), b); !errors.Is(err, ErrTimeout) {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 2*time.Second || b.Left > time.Hour-matchTimeout/2 {
+	if took := time.Since(start); took > 30*time.Second || b.Left > time.Hour-matchTimeout/2 {
 		t.Errorf("%v, %v left", took, b.Left)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

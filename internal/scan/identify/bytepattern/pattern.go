@@ -1,6 +1,7 @@
 package bytepattern
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type Flags struct {
 // matchTimeout is how long one backtracking pattern may try; clockTick is how
 // exactly that is kept.
 const (
-	matchTimeout = 20 * time.Millisecond
+	matchTimeout = 50 * time.Millisecond
 	clockTick    = 5 * time.Millisecond
 )
 
@@ -47,9 +48,13 @@ var ErrBudget = errors.New("no time left for this answer")
 // 100 MB for a whole signature file. Patterns that find it full are compiled
 // again each time.
 type Shelf struct {
-	Room int64 // patterns kept
-	kept atomic.Int64
+	Room    int64         // patterns kept
+	Timeout time.Duration // for one backtracking pattern; 0 is matchTimeout
+	kept    atomic.Int64
 }
+
+// Kept is how many compiled patterns are kept.
+func (s *Shelf) Kept() int64 { return s.kept.Load() }
 
 // Pattern is one expression, compiled on first use.
 type Pattern struct {
@@ -97,7 +102,7 @@ func (p *Pattern) compiled() *program {
 	if prog := p.kept.Load(); prog != nil {
 		return prog
 	}
-	prog := compile(p.source, p.dialect, p.flags)
+	prog := compile(p.source, p.dialect, p.flags, cmp.Or(p.shelf.Timeout, matchTimeout))
 	if prog.err != nil {
 		p.kept.Store(prog) // costs nothing to keep
 		return prog
@@ -108,7 +113,7 @@ func (p *Pattern) compiled() *program {
 	return prog
 }
 
-func compile(source string, d Dialect, f Flags) *program {
+func compile(source string, d Dialect, f Flags, timeout time.Duration) *program {
 	text, heavy, err := translate(source, d, f, linear)
 	if err != nil {
 		return &program{err: err}
@@ -121,7 +126,7 @@ func compile(source string, d Dialect, f Flags) *program {
 	if text, _, err = translate(source, d, f, backtracking); err != nil {
 		return &program{err: err}
 	}
-	re, err := compileHeavy(text)
+	re, err := compileHeavy(text, timeout)
 	return &program{heavy: re, err: err}
 }
 
@@ -129,13 +134,13 @@ func compile(source string, d Dialect, f Flags) *program {
 // before its first use.
 var setClock = sync.OnceFunc(func() { regexp2.SetTimeoutCheckPeriod(clockTick) })
 
-func compileHeavy(text string) (*regexp2.Regexp, error) {
+func compileHeavy(text string, timeout time.Duration) (*regexp2.Regexp, error) {
 	setClock()
 	re, err := regexp2.Compile(text, regexp2.None)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	re.MatchTimeout = matchTimeout
+	re.MatchTimeout = timeout
 	return re, nil
 }
 

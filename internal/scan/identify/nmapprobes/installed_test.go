@@ -27,6 +27,7 @@ func installed(t testing.TB) *DB {
 	if err != nil || len(notes) != 0 {
 		t.Fatal(err, notes)
 	}
+	db.time, db.shelf.Timeout = time.Minute, time.Minute // what is found may not depend on how busy the machine is
 	return db
 }
 
@@ -46,30 +47,30 @@ func TestInstalledFileCompiles(t *testing.T) {
 	}
 }
 
-// The file is loaded in a moment, and an answer goes through all lines of all
-// TCP probes in a moment: what is compiled stays compiled.
-func TestInstalledFileIsFast(t *testing.T) {
+// An answer meets few patterns of the file, whatever its number of lines, and
+// costs next to no memory once those are compiled. Times are logged, not
+// judged: they are the machine's. BenchmarkInstalledMatch measures them.
+func TestInstalledFileIsCheap(t *testing.T) {
 	start := time.Now()
 	db := installed(t)
 	loaded := time.Since(start)
 	answer := httpAnswer()
-	all := func() (Result, bool) {
+	all := func() {
 		s := db.search(t.Context(), answer)
 		s.want = func(l *line) bool { return !l.soft } // one would end the search of other services
 		s.everywhere("tcp")
-		return s.best()
+		if r, ok := s.best(); ok {
+			t.Errorf("%+v", r)
+		}
 	}
 	all()
-	best := time.Hour // the fastest of some: others use this machine too
-	for range 5 {
-		start = time.Now()
-		all()
-		best = min(best, time.Since(start))
-	}
-	allocs := testing.AllocsPerRun(5, func() { all() })
-	t.Logf("loaded in %v; %d bytes through all lines in %v, %v allocations", loaded, len(answer), best, allocs)
-	if loaded > time.Second || best > 40*time.Millisecond || allocs > 1000 {
-		t.Errorf("loaded in %v, matched in %v with %v allocations", loaded, best, allocs)
+	start = time.Now()
+	all()
+	took := time.Since(start)
+	allocs := testing.AllocsPerRun(5, all)
+	t.Logf("loaded in %v; %d bytes through all lines in %v with %v allocations and %d patterns compiled", loaded, len(answer), took, allocs, db.shelf.Kept())
+	if allocs > 300 || db.shelf.Kept() > 1500 {
+		t.Errorf("%v allocations, %d patterns compiled", allocs, db.shelf.Kept())
 	}
 }
 

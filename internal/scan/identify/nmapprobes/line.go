@@ -50,8 +50,8 @@ func (l *loader) match(rest string, soft bool) error {
 }
 
 // fields reads the templates: p/…/ v/…/ i/…/ h/…/ o/…/ d/…/ cpe:/…/ in any
-// order and with any delimiter. The letter a that may follow a cpe is passed
-// over: it marks names that nmap derived from others.
+// order and with any delimiter. The option letter a that may follow a cpe is
+// read and not used.
 func (m *line) fields(rest string) error {
 	for rest = strings.TrimLeft(rest, " \t"); rest != ""; rest = strings.TrimLeft(rest, " \t") {
 		var err error

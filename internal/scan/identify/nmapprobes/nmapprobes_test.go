@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func features(t testing.TB) *DB {
 	if len(notes) != 0 {
 		t.Fatal(notes)
 	}
+	db.time, db.shelf.Timeout = time.Minute, time.Minute // what is found may not depend on how busy the machine is
 	return db
 }
 
@@ -189,7 +191,7 @@ func TestHostileAnswer(t *testing.T) {
 	db, _ := load(t, text)
 	start := time.Now()
 	_, ok := db.Match(t.Context(), "tcp", "NULL", []byte(strings.Repeat("a", 100_000)))
-	if took := time.Since(start); ok || took > 5*time.Second {
+	if took := time.Since(start); ok || took > 30*time.Second {
 		t.Errorf("%v after %v", ok, took)
 	}
 	if h := db.Health(); h.Stopped == 0 || h.Hurried != 1 {
@@ -244,7 +246,7 @@ func TestFieldsAreTidy(t *testing.T) {
 		if !ok || !utf8.ValidString(r.Product) || len(r.Product) > maxField {
 			t.Fatalf("%v %q", ok, r.Product)
 		}
-		if name := r.CPE[0]; strings.Trim(name, "cpe:/avp%0123456789ABCDEFbdfghijklmnoqrstuwxyz-._~") != "" || len(name) > maxField {
+		if name := r.CPE[0]; !regexp.MustCompile(`^cpe:/a:v:p[a-z0-9:%A-F._~-]*$`).MatchString(name) || len(name) > maxField {
 			t.Fatalf("%q", name)
 		}
 	})

@@ -1,7 +1,6 @@
 package recog
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/xml"
 	"io/fs"
@@ -66,10 +65,10 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(notes) > 0 {
 		t.Fatal(err, notes)
 	}
+	db.time, db.shelf.Room = time.Minute, 1<<20 // all of them are to be tried, however busy the machine
 	if notes := db.Check(); len(notes) > 0 {
 		t.Error(notes)
 	}
-	db.time = time.Minute // all of them are to be tried, however busy the machine
 	files, err := fs.Glob(folder, "*.xml")
 	if err != nil {
 		t.Fatal(err)
@@ -121,8 +120,9 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// Loading and matching are quick.
-func TestFixturesAreFast(t *testing.T) {
+// An answer meets few patterns, whatever their number. Times are logged, not
+// judged: they are the machine's.
+func TestFixturesAreCheap(t *testing.T) {
 	folder := fixtures(t)
 	start := time.Now()
 	db, _, err := Load(folder)
@@ -130,18 +130,16 @@ func TestFixturesAreFast(t *testing.T) {
 		t.Fatal(err)
 	}
 	loaded := time.Since(start)
+	db.time = time.Minute
 	answer := "HTTP/1.1 200 OK\r\nServer: nobody-knows/1.0\r\nX-Powered-By: nothing\r\n\r\n<title>nothing known</title>" + strings.Repeat("x", 1000)
-	all := func() { db.Recognise(context.Background(), "http", answer) }
+	all := func() { db.Recognise(t.Context(), "http", answer) }
 	all()
-	best := time.Hour
-	for range 5 {
-		start = time.Now()
-		all()
-		best = min(best, time.Since(start))
-	}
+	start = time.Now()
+	all()
+	took := time.Since(start)
 	allocs := testing.AllocsPerRun(5, all)
-	t.Logf("loaded in %v; an HTTP answer through all its fields in %v, %v allocations", loaded, best, allocs)
-	if loaded > 3*time.Second || best > 40*time.Millisecond || allocs > 5000 {
-		t.Errorf("loaded in %v, matched in %v with %v allocations", loaded, best, allocs)
+	t.Logf("loaded in %v; an HTTP answer through all its fields in %v with %v allocations and %d patterns compiled", loaded, took, allocs, db.shelf.Kept())
+	if allocs > 300 || db.shelf.Kept() > 400 {
+		t.Errorf("%v allocations, %d patterns compiled", allocs, db.shelf.Kept())
 	}
 }

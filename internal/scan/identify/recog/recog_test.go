@@ -47,6 +47,7 @@ func loadSample(t testing.TB) *DB {
 	if err != nil || len(notes) != 1 || notes[0].Line != 22 {
 		t.Fatal(err, notes)
 	}
+	db.time, db.shelf.Timeout = time.Minute, time.Minute // what is found may not depend on how busy the machine is
 	return db
 }
 
@@ -142,6 +143,7 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.time = time.Minute
 	for answer, want := range map[string]exposure.Service{
 		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n":                     {Name: "ssh", Product: "OpenSSH", Version: "9.2p1"},
 		"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\r\n":                {Name: "http", Product: "nginx", Version: "1.22.1"},
@@ -172,7 +174,7 @@ func TestHostileField(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if _, ok := db.Match(t.Context(), "slow", strings.Repeat("a", 100_000)); ok || time.Since(start) > 5*time.Second || db.Health().Stopped == 0 || db.Health().Hurried != 1 {
+	if _, ok := db.Match(t.Context(), "slow", strings.Repeat("a", 100_000)); ok || time.Since(start) > 30*time.Second || db.Health().Stopped == 0 || db.Health().Hurried != 1 {
 		t.Error(time.Since(start), db.Health())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
