@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/portreeve/portreeve/internal/nettest"
 )
 
 // fixtures are recog's own files, with their examples.
@@ -19,7 +17,7 @@ func fixtures(t testing.TB) fs.FS {
 	t.Helper()
 	root := filepath.Join("..", "..", "..", "..", "..", "shared", "fixtures", "banners", "recog", "xml")
 	if _, err := os.Stat(root); err != nil {
-		nettest.Missing(t, "the shared fixtures of recog")
+		t.Skipf("missing: the shared fixtures of recog: %v", err)
 	}
 	return os.DirFS(root)
 }
