@@ -197,7 +197,7 @@ func TestLargeRanges(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			begun := time.Now()
-			hosts, sum := search(t, scanner, block(netip.MustParsePrefix(c.prefix+".0.0/16")), Options{Rate: 60_000})
+			hosts, sum := search(t, scanner, block(netip.MustParsePrefix(c.prefix+".0.0/16")), Options{Rate: 100_000})
 			took := time.Since(begun)
 			runtime.ReadMemStats(&after)
 			missed := 0
