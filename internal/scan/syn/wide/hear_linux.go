@@ -15,11 +15,25 @@ func (s *sweep) listen() {
 	polls = append(polls, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
 	stop := &polls[len(polls)-1]
 	for stop.Revents == 0 {
-		_, _ = unix.Poll(polls, -1) // an interrupted call is made again
+		begun := since(s.begun, time.Now())
+		_, _ = unix.Poll(polls, hearEvery) // an interrupted call is made again
 		for _, r := range s.rings {
 			for r.take(s.hear) {
 			}
 		}
+		s.heardUntil(begun)
+	}
+}
+
+// hearEvery is how often, in milliseconds, the listener looks at the clock
+// when nothing comes.
+const hearEvery = 10
+
+// heardUntil notes that all that came before c was heard. The kernel hands a
+// block over a millisecond or more after its first packet.
+func (s *sweep) heardUntil(c clock) {
+	if delay := clock(blockDelay.Microseconds()); c > delay {
+		s.heard.Store(uint32(c - delay))
 	}
 }
 

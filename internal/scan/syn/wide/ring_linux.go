@@ -17,6 +17,7 @@ const (
 	blockSize   = 64 << 10
 	blockCount  = 128
 	retireAfter = 1
+	blockDelay  = 4 * time.Millisecond // retireAfter, in ticks of the kernel's clock
 )
 
 // Layout of a block and of a packet in it (linux/if_packet.h: struct

@@ -19,6 +19,9 @@ const (
 	nap         = 200 * time.Microsecond
 	reportEvery = 100 * time.Millisecond
 	lookEvery   = 50 * time.Millisecond // at whether the way is still there
+	// lingering is how much longer than a time-out the last try of a probe is
+	// waited for: a host that is busy for a moment has not closed its ports.
+	lingering = 500 * time.Millisecond
 )
 
 // Sweep asks every probe of w and tells each settled one once, from this
@@ -62,12 +65,14 @@ type sweep struct {
 
 	queues [maxTries]queue // tries that wait for an answer, by try
 	again  queue           // probes that will be sent again
+	linger queue           // silent probes that wait a little longer
 	waits  int             // tries that wait, in all
 
-	received atomic.Int64 // packets that answered a probe
-	answered atomic.Int64 // probes of the window with an answer
-	heeded   int64        // of them, told to the control
-	taken    int64        // of them, settled
+	heard    atomic.Uint32 // clock up to which all that came was heard
+	received atomic.Int64  // packets that answered a probe
+	answered atomic.Int64  // probes of the window with an answer
+	heeded   int64         // of them, told to the control
+	taken    int64         // of them, settled
 	settled  uint64
 	sent     int64
 	silent   float64 // share of settled probes without answer, of late
@@ -124,7 +129,9 @@ func (s *sweep) inFlight() int {
 
 // collect settles what was answered or has waited long enough.
 func (s *sweep) collect(now time.Time) {
-	c := since(s.begun, now)
+	// What came is judged by the clock of who hears: where this machine is
+	// busy, an answer may have been here for long before it is read.
+	c := clock(s.heard.Load())
 	answered := s.answered.Load()
 	s.control.Answered(int(answered - s.heeded))
 	s.heeded = answered
@@ -137,6 +144,23 @@ func (s *sweep) collect(now time.Time) {
 	})
 	for try := range s.queues {
 		s.pump(now, c, try, s.timeout(try))
+	}
+	s.giveUp(now, c)
+}
+
+// giveUp settles the silent probes that have lingered.
+func (s *sweep) giveUp(now time.Time, c clock) {
+	for q := &s.linger; q.n > 0; {
+		w := q.front()
+		if a := s.win.answer(w.number); a != 0 {
+			s.settleAnswered(now, q.pop(), a)
+			continue
+		}
+		if c.sub(w.sent) < s.timeout(int(w.try))+lingering || !s.thereStill(now) {
+			return
+		}
+		s.silent += (1 - s.silent) / 256
+		s.settle(q.pop().number, nothing, 0, 0)
 	}
 }
 
@@ -174,8 +198,7 @@ func (s *sweep) timedOut(now time.Time, w waiting) {
 		s.again.push(w)
 		return
 	}
-	s.silent += (1 - s.silent) / 256
-	s.settle(w.number, nothing, 0, 0)
+	s.linger.push(w)
 }
 
 // tries is how often a silent probe is sent: until it is likely that at least
@@ -190,7 +213,11 @@ func (s *sweep) tries() int {
 	}
 	const miss = 0.001
 	loss = (loss*float64(samples) + 0.5) / (float64(samples) + 1)
-	return min(max(int(math.Ceil(math.Log(miss)/math.Log(loss))), minTries), maxTries)
+	least := minTries
+	if s.silent < 0.3 {
+		least *= 2 // where nearly everything answers, silence is rare and worth another question
+	}
+	return min(max(int(math.Ceil(math.Log(miss)/math.Log(loss))), least), maxTries)
 }
 
 func (s *sweep) settleAnswered(now time.Time, w waiting, a answer) {
@@ -244,14 +271,23 @@ func (s *sweep) report(now time.Time) {
 // last settles the answers that came, of a sweep that ends early.
 func (s *sweep) last() {
 	now := time.Now()
-	for i := range s.queues {
-		for q := &s.queues[i]; q.n > 0; {
+	for _, q := range s.waiting() {
+		for q.n > 0 {
 			w := q.pop()
 			if a := s.win.answer(w.number); a != 0 {
 				s.settleAnswered(now, w, a)
 			}
 		}
 	}
+}
+
+// waiting is every queue of probes that are not settled.
+func (s *sweep) waiting() []*queue {
+	all := []*queue{&s.again, &s.linger}
+	for i := range s.queues {
+		all = append(all, &s.queues[i])
+	}
+	return all
 }
 
 func (s *sweep) stats() exposure.ScanStats {

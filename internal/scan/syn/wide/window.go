@@ -6,12 +6,13 @@ import (
 )
 
 // clock is microseconds since a sweep began; it wraps after 71 minutes, so
-// only differences count.
+// only differences below half of that count.
 type clock uint32
 
 func since(begun, t time.Time) clock { return clock(t.Sub(begun).Microseconds()) }
 
-func (c clock) sub(earlier clock) time.Duration { return time.Duration(c-earlier) * time.Microsecond }
+// sub is c - o, negative where o is later.
+func (c clock) sub(o clock) time.Duration { return time.Duration(int32(c-o)) * time.Microsecond }
 
 // answer is what the receiver tells the sender of one slot: code, try, TTL,
 // lap and time of arrival in one word, so that it is written and read at once.
