@@ -41,6 +41,8 @@ func (v *survey) saveNow() {
 func (v *survey) state() *State {
 	s := &State{Schema: StateSchema, Taken: v.out.Taken, Seconds: v.spent + time.Since(v.begun).Seconds(), Stats: v.out.Stats,
 		Gaps: v.out.Gaps, Found: v.found, TCP: v.tcpAt.mark(), UDP: v.udpAt.mark(), Answers: [2]savedLedger{v.tcp.save(), v.udp.save()}}
+	s.Stats.Sent += v.running.Sent
+	s.Stats.Received += v.running.Received
 	if v.loss.sent > 0 {
 		s.Stats.Loss.Estimate = v.loss.lost / v.loss.sent
 	}

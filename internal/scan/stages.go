@@ -87,6 +87,14 @@ func (v *survey) everyTarget() error {
 	return nil
 }
 
+// living is the hosts among addrs that are up; without discovery all may be.
+func (v *survey) living(addrs []netip.Addr) []netip.Addr {
+	if v.o.NoDiscovery {
+		return addrs
+	}
+	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !v.host(a).Up })
+}
+
 // down lists the few targets that are not up.
 func (v *survey) down() []exposure.HostScan {
 	n := v.o.Targets.Len()
@@ -95,7 +103,7 @@ func (v *survey) down() []exposure.HostScan {
 	}
 	var out []exposure.HostScan
 	for i := range n {
-		if addr := v.o.Targets.At(i); !slices.Contains(v.order, addr) {
+		if addr := v.o.Targets.At(i); !v.host(addr).Up && !slices.Contains(v.order, addr) {
 			h := *v.host(addr)
 			h.Reason = "no-response"
 			out = append(out, h)

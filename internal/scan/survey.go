@@ -119,6 +119,7 @@ type survey struct {
 	tcpAt    cursor // how far the sweeps are
 	udpAt    cursor
 	saving   saving
+	running  exposure.ScanStats // of the sweep that is under way
 	out      Result
 	loss     lossSum
 }

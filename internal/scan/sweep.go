@@ -39,14 +39,14 @@ func (v *survey) sweep(ctx context.Context, stage string, a Asker, w Work, at *c
 		i := rest.number(j)
 		take(i, p)
 		at.done(i)
-		if done++; done%256 == 0 {
+		done++
+		if now := time.Now(); done%64 == 0 && now.Sub(last) > 100*time.Millisecond {
+			last = now
 			v.mayBeSave()
-			if now := time.Now(); now.Sub(last) > 100*time.Millisecond {
-				last = now
-				v.progress(Progress{Stage: stage, Done: done, Total: total})
-			}
+			v.progress(Progress{Stage: stage, Done: done, Total: total})
 		}
 	})
+	v.running = exposure.ScanStats{}
 	v.addStats(stats)
 	v.addGaps(gaps)
 	return err
@@ -59,8 +59,13 @@ func (v *survey) askTCP(ctx context.Context) error {
 		return nil
 	}
 	own, others := v.ways.split(v.order)
-	if err := v.askOwn(ctx, own); err != nil || len(others) == 0 {
-		return err
+	if v.o.Shard.K <= 1 { // one shard is enough to ask this host itself
+		if err := v.askOwn(ctx, own); err != nil {
+			return err
+		}
+	}
+	if len(others) == 0 {
+		return nil
 	}
 	plan, err := order.New(hostList(others), v.o.TCP, v.o.Shard)
 	if err != nil {
@@ -68,8 +73,8 @@ func (v *survey) askTCP(ctx context.Context) error {
 	}
 	live := v.live(plan)
 	work := live
-	if len(others) <= fewHosts {
-		work = withControls{live, v.controlsOf(others)}
+	if up := v.living(others); len(up) <= fewHosts {
+		work = withControls{live, v.controlsOf(up)}
 	}
 	if err := v.sweepTCP(ctx, StageTCP, work, others, &v.tcpAt, v.takeTCP(live.Len())); err != nil {
 		return fmt.Errorf("ask TCP ports: %w", err)
@@ -99,10 +104,10 @@ func (v *survey) sweepTCP(ctx context.Context, stage string, w Work, hosts []net
 func (v *survey) wide(hosts []netip.Addr, stage string) Asker {
 	t := &wide.Transport{Router: v.ways, Pace: v.pace(hosts), Down: v.ways.down,
 		NoIPv4: !slices.ContainsFunc(hosts, netip.Addr.Is4), NoIPv6: !slices.ContainsFunc(hosts, netip.Addr.Is6)}
-	if v.o.Progress != nil {
-		t.Progress = func(s wide.Status) {
-			v.progress(Progress{Stage: stage, Done: s.Settled, Total: s.Total, Loss: s.Loss})
-		}
+	t.Progress = func(s wide.Status) {
+		v.running = exposure.ScanStats{Sent: s.Sent, Received: s.Received}
+		v.mayBeSave()
+		v.progress(Progress{Stage: stage, Done: s.Settled, Total: s.Total, Loss: s.Loss})
 	}
 	return wideAsker{t}
 }
