@@ -97,7 +97,7 @@ func toSelf(c net.Conn) bool {
 func (t *talk) hear(p *probe, wait time.Duration) (heard []byte, ended bool) {
 	end := time.Now().Add(wait)
 	t.until(t.conn.SetReadDeadline, end)
-	buf := make([]byte, t.lim.Bytes)
+	buf := make([]byte, t.lim.Bytes*p.bound())
 	known := false
 	for n := 0; n < len(buf); {
 		k, err := t.conn.Read(buf[n:])
@@ -114,6 +114,16 @@ func (t *talk) hear(p *probe, wait time.Duration) (heard []byte, ended bool) {
 		}
 	}
 	return heard, false
+}
+
+// longLimit is how many times Limits.Bytes a long answer may have.
+const longLimit = 16
+
+func (p *probe) bound() int {
+	if p.long {
+		return longLimit
+	}
+	return 1
 }
 
 // knows reports an answer that some pattern recognises already.

@@ -140,9 +140,12 @@ func decodeLDAP(answer []byte, s *exposure.Service) {
 		_, attribute, list = element(list)
 		_, name, rest := element(attribute)
 		_, set, _ := element(rest)
-		_, value, _ := element(set)
-		if printable(value) {
-			values[strings.ToLower(string(name))] = string(value)
+		for len(set) > 0 {
+			var value []byte
+			if _, value, set = element(set); printable(value) {
+				key := strings.ToLower(string(name))
+				values[key] = strings.TrimSpace(values[key] + " " + string(value))
+			}
 		}
 	}
 	tellLDAP(values, s)
@@ -152,7 +155,7 @@ func tellLDAP(values map[string]string, s *exposure.Service) {
 	s.Product, s.Version, s.Info = values[ldapVendor], values[ldapVersion], values[ldapHost]
 	switch {
 	case s.Product != "":
-	case strings.EqualFold(values[ldapClass], "OpenLDAProotDSE"):
+	case strings.Contains(values[ldapClass], "OpenLDAProotDSE"):
 		s.Product = "OpenLDAP"
 	case values[ldapLevel] != "":
 		s.Product = "Microsoft Active Directory LDAP"

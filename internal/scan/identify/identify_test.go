@@ -3,14 +3,7 @@ package identify
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"net/netip"
 	"strings"
@@ -97,7 +90,7 @@ func greetOne(t *testing.T, s server, port uint16) (exposure.Service, bool) {
 }
 
 var (
-	mysqlGreeting = "\x4a\x00\x00\x00\x0a8.0.36-0ubuntu0.22.04.1\x00\x08\x00\x00\x00abcdefgh\x00\xff\xff\xff"
+	mysqlGreeting = "\x4a\x00\x00\x00\x0a8.0.36-0ubuntu0.22.04.1\x00\x08\x00\x00\x00abcdefgh\x00\xff\xff\xff\x02\x00"
 	mongoReply    = strings.Repeat("\x00", 12) + "\xdd\x07\x00\x00\x00\x00\x00\x00\x00"
 	httpOK        = "HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nContent-Length: 0\r\n\r\n"
 	clientHello   = "\x16\x03"
@@ -108,46 +101,6 @@ func TestRefusedTLS(t *testing.T) {
 	got, ok := greetOne(t, replies(clientHello, "\x15\x03\x01\x00\x02\x02\x28", "GET", "\x15\x03\x01\x00\x02\x02\x46"), 4444)
 	if !ok || got.Name != "" || !got.TLS || got.Via != "tls" {
 		t.Errorf("%+v, %v", got, ok)
-	}
-}
-
-// tlsServer wraps a fake service in TLS.
-func tlsServer(t *testing.T, inner server) server {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "web-01"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	return func(c net.Conn) {
-		s := tls.Server(c, config)
-		if s.Handshake() == nil {
-			inner(s)
-		}
-	}
-}
-
-func TestInsideTLS(t *testing.T) {
-	for name, c := range map[string]struct {
-		port  uint16
-		inner server
-		want  string
-	}{
-		"https at home": {443, replies("GET", httpOK), "http"},
-		"https away":    {12345, replies("GET", httpOK), "http"},
-		"imaps":         {993, greets("* OK ready\r\n"), "imap"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, _ := greetOne(t, tlsServer(t, c.inner), c.port)
-			if got.Name != c.want || !got.TLS {
-				t.Errorf("%+v", got)
-			}
-		})
 	}
 }
 

@@ -24,7 +24,8 @@ func fieldNames() []string {
 // recognised is a service and the key of what may be asked next.
 type recognised struct {
 	exposure.Service
-	then string
+	then    string
+	foreign bool // by the patterns of another probe than was asked
 }
 
 // match recognises what was heard. Patterns see one character per byte.
@@ -54,7 +55,7 @@ func (m *match) found(text string, at []int, heard []byte) recognised {
 	if m.decode != nil {
 		m.decode(heard, &s)
 	}
-	return recognised{s, m.then}
+	return recognised{Service: s, then: m.then}
 }
 
 // complete reports an answer of which nothing more is awaited.

@@ -62,13 +62,17 @@ func (q *queue) next() (exposure.Endpoint, bool) {
 	}
 }
 
-// take pops the first host in line.
+// take pops the first host in line that still has a slot free: an extra one
+// may have been taken since. Those without come back with release.
 func (q *queue) take() (exposure.Endpoint, bool) {
-	if len(q.line) == 0 {
-		return exposure.Endpoint{}, false
+	var h *hostQueue
+	for h == nil || !q.free(h) {
+		if len(q.line) == 0 {
+			return exposure.Endpoint{}, false
+		}
+		h = q.line[0]
+		q.line, h.listed = q.line[1:], false
 	}
-	h := q.line[0]
-	q.line, h.listed = q.line[1:], false
 	e := h.waiting[0]
 	h.waiting = h.waiting[1:]
 	h.slots++

@@ -63,6 +63,7 @@ type probe struct {
 	message string
 	tls     bool
 	again   bool // on a new connection
+	long    bool // the answer may be longLimit times as long as others
 	rank    rank
 	ports   map[uint16]bool
 	matches []match
@@ -139,7 +140,7 @@ func readTables(files fs.FS) (*table, error) {
 //	until "pattern"                                   the answer is whole
 //	of NAME                                           the next match and until
 //	                                                  lines are of that probe
-//	then KEY [again] "message"… means "text"          asked when a match says
+//	then KEY [again] [long] "message"… means "text"   asked when a match says
 //	                                                  so, or is of service KEY
 //	starttls SERVICE "offered" ["message"… means "text" [agreed "pattern"]]
 func (t *table) read(text string) error {

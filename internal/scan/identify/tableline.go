@@ -80,8 +80,9 @@ func (t *table) probeLine(words []string) error {
 
 func (t *table) thenLine(words []string) error {
 	p := &probe{name: words[0]}
-	if len(words) > 1 && words[1] == "again" {
-		p.again, words = true, words[1:]
+	for len(words) > 1 && (words[1] == "again" || words[1] == "long") {
+		p.again, p.long = p.again || words[1] == "again", p.long || words[1] == "long"
+		words = words[1:]
 	}
 	if t.follow[p.name] != nil {
 		return fmt.Errorf("then %s: a second of that key", p.name)

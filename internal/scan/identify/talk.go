@@ -151,9 +151,11 @@ func (t *talk) ask(p *probe) (exposure.Service, bool) {
 		return exposure.Service{}, false
 	}
 	if looksLikeTLS(heard) {
-		if s, ok := t.askTLS(); ok {
+		// An HTTP server may speak of HTTPS without speaking it here.
+		if s, ok := t.askTLS(); ok && (s.Name != "" || heard[0] != 'H') {
 			return s, true
 		}
+		t.detail = nil
 	}
 	return t.answered(p, heard).Service, true
 }
@@ -162,13 +164,14 @@ func (t *talk) ask(p *probe) (exposure.Service, bool) {
 // of HTTP and of greetings (a server may be slow to greet), and asks on.
 func (t *talk) answered(p *probe, heard []byte) recognised {
 	s, ok := p.match(heard)
+	foreign := !ok
 	if !ok && bytes.HasPrefix(heard, []byte("HTTP/1.")) {
 		s, ok = t.table.http.match(heard)
 	}
 	if !ok {
 		s, ok = t.table.greeting.match(heard)
 	}
-	s.Via = "probe"
+	s.Via, s.foreign = "probe", foreign
 	return t.goOn(p, heard, s, ok)
 }
 
@@ -214,16 +217,16 @@ func (t *talk) consult(probe string, heard []byte, s exposure.Service) exposure.
 // probe found it: it tells more (whether a password is asked for).
 func (t *talk) followOwn(p *probe, s recognised, heard []byte) (recognised, []byte) {
 	ownProbe := t.table.byName[s.Name]
-	if ownProbe == nil || ownProbe == p || t.secure || s.Auth != "" || s.Product != "" {
+	if ownProbe == nil || ownProbe == p || t.secure || !s.foreign && (s.Auth != "" || s.Product != "") {
 		return s, heard
 	}
 	if t.reopen() != nil || !t.say(ownProbe.message) {
 		return s, heard
 	}
 	answer, _ := t.hear(ownProbe, t.lim.Wait)
-	if more, ok := ownProbe.match(answer); ok && more.Name == s.Name {
-		s.Service, s.then = merge(s.Service, more.Service), more.then
-		return s, answer
+	if more, ok := ownProbe.match(answer); ok && (more.Name == s.Name || s.foreign) {
+		more.Banner, more.TLS, more.TLSDetail, more.Via = string(answer), s.TLS, s.TLSDetail, "probe"
+		return more, answer
 	}
 	s.then = ""
 	return s, heard
@@ -233,7 +236,13 @@ func (t *talk) followOwn(p *probe, s recognised, heard []byte) (recognised, []by
 func (t *talk) followUp(s recognised, heard []byte) (recognised, []byte) {
 	for range maxQuestions {
 		q := t.table.follow[s.then]
-		if q == nil || t.ctx.Err() != nil || (q.again || t.conn == nil) && t.reopen() != nil || !t.say(q.message) {
+		if q == nil || t.ctx.Err() != nil {
+			break
+		}
+		if q.again {
+			s.Service = t.upgrade(s.Service, heard)
+		}
+		if (q.again || t.conn == nil) && t.reopen() != nil || !t.say(q.message) {
 			break
 		}
 		answer, _ := t.hear(q, t.lim.Wait)

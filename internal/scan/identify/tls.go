@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
@@ -127,31 +128,40 @@ func (t *talk) shake(offer alpn) error {
 		}
 	}
 	err := t.secureConn(offer)
-	var alert tls.AlertError
-	if errors.As(err, &alert) && alert == noApplicationProtocol && offer != noALPN {
+	if errors.Is(err, errNoProtocol) && offer != noALPN {
 		return t.shake(noALPN)
 	}
 	return err
 }
 
-// noApplicationProtocol is the alert of RFC 7301 section 3.2.
-const noApplicationProtocol tls.AlertError = 120
+// errNoProtocol is the alert of RFC 7301 section 3.2.
+var errNoProtocol = errors.New("speaks another application protocol")
+
+// refusal tells by the first bytes that came why a handshake failed: an alert
+// record is type 21, version, length 2, level and description.
+func refusal(first []byte) error {
+	switch {
+	case !looksLikeTLS(first):
+		return nil
+	case len(first) >= 7 && first[0] == 0x15 && first[6] == 120:
+		return errors.Join(errRefused, errNoProtocol)
+	}
+	return errRefused
+}
 
 // secureConn turns the open connection into TLS.
 func (t *talk) secureConn(offer alpn) error {
 	wire := &bounding{Conn: t.conn, left: maxHandshake}
 	ctx, cancel := context.WithTimeout(t.ctx, 3*t.lim.Wait)
 	defer cancel()
+	t.until(t.conn.SetDeadline, time.Now().Add(3*t.lim.Wait))
 	// The certificate is looked at, not trusted: nothing secret is sent. Old
 	// versions and ciphers are offered because that is what is asked.
 	client := tls.Client(wire, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, //nolint:gosec
 		CipherSuites: everyCipher(), NextProtos: offer.protocols(), ServerName: t.serverName()})
 	if err := client.HandshakeContext(ctx); err != nil {
 		t.hangUp()
-		if looksLikeTLS(wire.first) {
-			return errors.Join(errRefused, err)
-		}
-		return err
+		return errors.Join(err, refusal(wire.first))
 	}
 	t.conn, t.fresh, t.secure, t.detail = client, false, true, describe(client.ConnectionState())
 	return nil
@@ -213,7 +223,7 @@ func names(c *x509.Certificate) []string {
 
 // upgrade turns a cleartext conversation into TLS where the server offers it
 // in what it said so far, and notes what the handshake tells. Nothing is said
-// inside.
+// inside, and the connection is closed.
 func (t *talk) upgrade(s exposure.Service, heard []byte) exposure.Service {
 	u := t.table.upgrades[s.Name]
 	if u == nil || t.secure || t.conn == nil || !u.offered.MatchString(widen(heard)) {
@@ -231,6 +241,7 @@ func (t *talk) upgrade(s exposure.Service, heard []byte) exposure.Service {
 	if t.secureConn(noALPN) != nil {
 		return s
 	}
+	defer t.hangUp()
 	t.detail.StartTLS = true
 	s.TLSDetail = t.detail
 	return s
