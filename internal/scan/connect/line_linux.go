@@ -14,8 +14,6 @@ import (
 // goroutine that does.
 type line struct {
 	errors sockaddr.ErrorQueue
-	four   unix.SockaddrInet4
-	six    unix.SockaddrInet6
 }
 
 // attempt calls connect(2), and for eager probes a second time at once: on a
@@ -70,23 +68,7 @@ func (l *line) conclude(s *probe) {
 
 // connect begins the attempt of s, or asks how it stands.
 func (l *line) connect(s *probe) unix.Errno {
-	var sa unix.Sockaddr
-	if s.kind.v6 {
-		l.six.Addr, l.six.Port, l.six.ZoneId = s.to.Addr().As16(), int(s.to.Port()), s.kind.zone
-		sa = &l.six
-	} else {
-		l.four.Addr, l.four.Port = s.to.Addr().As4(), int(s.to.Port())
-		sa = &l.four
-	}
-	for {
-		err := unix.Connect(s.fd, sa)
-		if err == nil {
-			return 0
-		}
-		if errno := errnoOf(err); errno != unix.EINTR {
-			return errno
-		}
-	}
+	return sockaddr.Connect(s.fd, s.to, s.kind.zone)
 }
 
 // selfConnected compares the near end of a connection with the far one.
