@@ -39,8 +39,7 @@ var (
 	}
 )
 
-// Every way to refuse gives its own reason, whether the answer comes within
-// the first call (first run: eager) or to epoll.
+// Every way to refuse gives its own reason, and nmap -sT the same states.
 func TestReasons(t *testing.T) {
 	nettest.Need(t, "nft")
 	scanner, target := pair(t)
@@ -79,8 +78,8 @@ func (a *answers) check(at netip.AddrPort, state, reason string) {
 
 var nmapLine = regexp.MustCompile(`(?m)^(\d+)/tcp +(\S+) +\S+ +(\S+)`)
 
-// sameAsNmap compares states with nmap -sT, and reasons but where nmap knows
-// only the errno.
+// sameAsNmap compares states with nmap -sT. Its reasons are only logged: it
+// knows the errno and not the ICMP code.
 func (a *answers) sameAsNmap(ns *nettest.NS, addr netip.Addr) {
 	a.t.Helper()
 	nettest.Need(a.t, "nmap")
@@ -93,12 +92,11 @@ func (a *answers) sameAsNmap(ns *nettest.NS, addr netip.Addr) {
 		a.t.Error("nmap listed nothing")
 	}
 	for _, m := range found {
-		at := netip.MustParseAddrPort(netip.AddrPortFrom(addr, 0).String())
 		var port uint16
 		if _, err := fmt.Sscan(m[1], &port); err != nil {
 			a.t.Fatal(err)
 		}
-		p := a.ports[netip.AddrPortFrom(at.Addr(), port)]
+		p := a.ports[netip.AddrPortFrom(addr, port)]
 		if string(p.State) != m[2] && p.Reason != "port-unreach" { // the errno of a port-unreachable is that of a RST
 			a.t.Errorf("port %d of %s: %s %s, nmap says %s %s", port, addr, p.State, p.Reason, m[2], m[3])
 		}
