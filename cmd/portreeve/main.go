@@ -13,6 +13,7 @@ import (
 
 func main() {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryGoal)
 	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -20,3 +21,7 @@ func main() {
 // of a small host then ends without one, which is a fifth of its time. Memory
 // stays bounded, with live data counted fourfold.
 const gcPercent = 400
+
+// memoryGoal is from how many bytes on the heap is collected as often as need
+// be: a goal, not a bound.
+const memoryGoal = 128 << 20

@@ -192,22 +192,29 @@ func notes(s *streams, list []string) {
 	}
 }
 
-// name gives open ports that nothing was recognised at the name that their
-// number has in the registry.
+// name gives ports that nothing was recognised at the name that their number
+// has in the registry.
 func name(sc *exposure.Scan) {
-	book := openBook()
+	type key struct {
+		proto exposure.Proto
+		port  uint16
+	}
+	book, known := openBook(), map[key]*exposure.Service{}
 	for i := range sc.Hosts {
 		for j := range sc.Hosts[i].Ports {
 			p := &sc.Hosts[i].Ports[j]
-			if p.Service != nil && p.Service.Name != "" {
+			if p.Service != nil {
 				continue
 			}
-			known := book.Name(p.Proto, p.Port)
-			switch {
-			case known == "":
-			case p.Service == nil:
-				p.Service = &exposure.Service{Name: known, Via: "table"}
+			k := key{p.Proto, p.Port}
+			service, ok := known[k]
+			if !ok {
+				if name := book.Name(p.Proto, p.Port); name != "" {
+					service = &exposure.Service{Name: name, Via: "table"}
+				}
+				known[k] = service
 			}
+			p.Service = service
 		}
 	}
 }

@@ -200,7 +200,13 @@ func (l *ledger) close(h *exposure.HostScan) {
 	a := &l.hosts[i]
 	common := l.common(a)
 	listed := map[exposure.PortStateName]int{}
-	var ports []exposure.PortState
+	n := len(h.Ports)
+	for list := range a.lists {
+		if list != common || l.all {
+			n += len(a.lists[list])
+		}
+	}
+	ports := append(make([]exposure.PortState, 0, n), h.Ports...)
 	for list := range a.lists {
 		if list == common && !l.all {
 			continue
@@ -211,8 +217,8 @@ func (l *ledger) close(h *exposure.HostScan) {
 			ports = append(ports, p)
 		}
 	}
-	slices.SortFunc(ports, func(a, b exposure.PortState) int { return cmp.Compare(a.Port, b.Port) })
-	h.Ports = append(h.Ports, ports...)
+	slices.SortFunc(ports[len(h.Ports):], func(a, b exposure.PortState) int { return cmp.Compare(a.Port, b.Port) })
+	h.Ports = ports
 	for w, n := range a.counts[:len(l.words)] {
 		h.States[l.words[w].state] += int(n)
 		h.Asked[l.proto] += int(n)

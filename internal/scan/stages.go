@@ -92,7 +92,7 @@ func (v *survey) living(addrs []netip.Addr) []netip.Addr {
 	if v.o.NoDiscovery {
 		return addrs
 	}
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !v.host(a).Up })
+	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !v.known(a).Up })
 }
 
 // down lists the few targets that are not up.
@@ -103,9 +103,9 @@ func (v *survey) down() []exposure.HostScan {
 	}
 	var out []exposure.HostScan
 	for i := range n {
-		if addr := v.o.Targets.At(i); !v.host(addr).Up && !slices.Contains(v.order, addr) {
-			h := *v.host(addr)
-			h.Reason = "no-response"
+		if addr := v.o.Targets.At(i); !v.known(addr).Up && !slices.Contains(v.order, addr) {
+			h := v.known(addr)
+			h.Reason, h.States = "no-response", map[exposure.PortStateName]int{}
 			out = append(out, h)
 		}
 	}
@@ -129,7 +129,7 @@ func (v *survey) live(plan *order.Plan) Work {
 	}
 	l := livePlan{Plan: plan}
 	for i := range plan.Len() {
-		if addr, _ := plan.At(i); v.host(addr).Up {
+		if addr, _ := plan.At(i); v.known(addr).Up {
 			l.numbers = append(l.numbers, uint32(i))
 		}
 	}
@@ -153,7 +153,7 @@ func (v *survey) identify(ctx context.Context) error {
 	var eps []exposure.Endpoint
 	for _, addr := range v.order {
 		ports := v.tcp.open(addr)
-		if v.host(addr).EverythingAnswers && len(ports) > maxEchoed {
+		if v.known(addr).EverythingAnswers && len(ports) > maxEchoed {
 			slices.Sort(ports)
 			ports = ports[:maxEchoed]
 		}
@@ -204,7 +204,7 @@ func (v *survey) guessOS(ctx context.Context) error {
 
 // subject is what a host's ports tell about it.
 func (v *survey) subject(addr netip.Addr) (osguess.Subject, bool) {
-	s := osguess.Subject{Addr: addr, MAC: v.host(addr).MAC, Closed: v.tcp.closed(addr)}
+	s := osguess.Subject{Addr: addr, MAC: v.known(addr).MAC, Closed: v.tcp.closed(addr)}
 	for _, port := range v.tcp.open(addr) {
 		if s.Open == 0 || port < s.Open {
 			s.Open = port

@@ -168,8 +168,7 @@ func (v *survey) close() {
 func (v *survey) host(addr netip.Addr) *exposure.HostScan {
 	h := v.hosts[addr]
 	if h == nil {
-		h = &exposure.HostScan{Addr: addr, Name: v.o.Targets.Name(addr), States: map[exposure.PortStateName]int{},
-			Asked: map[exposure.Proto]int{}, Ports: []exposure.PortState{}}
+		h = &exposure.HostScan{Addr: addr, Name: v.o.Targets.Name(addr), Ports: []exposure.PortState{}}
 		v.hosts[addr] = h
 	}
 	return h
@@ -180,16 +179,19 @@ const manyHosts = 4096
 
 // finish puts the result together.
 func (v *survey) finish() {
+	same := interner{}
 	v.out.Hosts = make([]exposure.HostScan, 0, len(v.order))
 	for _, addr := range v.order {
-		h := v.host(addr)
+		h := v.known(addr)
 		h.Up = h.Up || v.tcp.answered(addr) || v.udp.answered(addr)
 		if !h.Up && len(v.order) > manyHosts {
 			continue
 		}
-		v.tcp.close(h)
-		v.udp.close(h)
-		v.out.Hosts = append(v.out.Hosts, *h)
+		h.States, h.Asked = map[exposure.PortStateName]int{}, map[exposure.Proto]int{}
+		v.tcp.close(&h)
+		v.udp.close(&h)
+		h.States, h.Asked = same.states(h.States), same.asked(h.Asked)
+		v.out.Hosts = append(v.out.Hosts, h)
 	}
 	if !v.o.NoDiscovery && v.found {
 		v.out.Hosts = append(v.out.Hosts, v.down()...)
@@ -200,6 +202,42 @@ func (v *survey) finish() {
 		s.Loss.Estimate = v.loss.lost / v.loss.sent
 	}
 	s.Seconds = v.spent + time.Since(v.begun).Seconds()
+}
+
+// known is what is known of an address beside its ports.
+func (v *survey) known(addr netip.Addr) exposure.HostScan {
+	if h := v.hosts[addr]; h != nil {
+		return *h
+	}
+	return exposure.HostScan{Addr: addr, Name: v.o.Targets.Name(addr), Ports: []exposure.PortState{}}
+}
+
+// interner shares equal maps: of 65,536 hosts most are alike.
+type interner struct {
+	byStates map[string]map[exposure.PortStateName]int
+	byAsked  map[string]map[exposure.Proto]int
+}
+
+func (n *interner) states(m map[exposure.PortStateName]int) map[exposure.PortStateName]int {
+	return share(&n.byStates, m)
+}
+
+func (n *interner) asked(m map[exposure.Proto]int) map[exposure.Proto]int {
+	return share(&n.byAsked, m)
+}
+
+func share[K ~string](known *map[string]map[K]int, m map[K]int) map[K]int {
+	if *known == nil {
+		*known = map[string]map[K]int{}
+	}
+	key := fmt.Sprint(m) // fmt sorts the keys
+	if old, ok := (*known)[key]; ok {
+		return old
+	}
+	if len(*known) < manyHosts {
+		(*known)[key] = m
+	}
+	return m
 }
 
 // permitted tells whether an error is only a lack of privilege.
