@@ -101,6 +101,7 @@ func TestRealDaemons(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			a, b := nettest.New(t), nettest.New(t)
 			nettest.Veth(t, a, b, "10.9.0.1/24", "10.9.0.2/24")
+			b.Run("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0") // it is asked until it is up
 			d.start(t, b)
 			want := append([]uint16{d.port}, d.alsoPorts...)
 			w := ports("10.9.0.2", append(want, 4, 5)...)

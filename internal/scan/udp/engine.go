@@ -2,7 +2,7 @@ package udp
 
 import (
 	"container/heap"
-	"fmt"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -36,16 +36,16 @@ type engine struct {
 	strays   map[place]*probe // asked of a protocol that answers from another port
 	heap     hostHeap
 	seq      uint64
-	unasked  map[string]int // why → ports
-	spacing  time.Duration  // between datagrams at the rate in use
-	tight    time.Duration  // see host
+	unasked  map[string]*unasked // by why
+	spacing  time.Duration       // between datagrams at the rate in use
+	tight    time.Duration       // see host
 	canaries canaries
 	counts   struct{ sent, received, asked, told int64 }
 }
 
 func newEngine(t *Transport, tab *table, w Work, tell func(uint64, exposure.PortState)) *engine {
 	return &engine{t: t, table: tab, work: w, tell: tell, hosts: map[place]*host{}, probes: map[spot]*probe{},
-		strays: map[place]*probe{}, unasked: map[string]int{}, own: map[uint16]bool{},
+		strays: map[place]*probe{}, unasked: map[string]*unasked{}, own: map[uint16]bool{},
 		zones:   func(string) (uint32, error) { return 0, nil },
 		id:      func(spot) [8]byte { return [8]byte{} },
 		spacing: time.Microsecond, tight: tightLeast,
@@ -168,7 +168,7 @@ func (e *engine) pull(now instant) bool {
 	at, err := e.placeOf(addr)
 	switch {
 	case err != nil:
-		e.unasked[err.Error()]++
+		e.notAsked(addr, 1, err)
 	case e.own[port]:
 		e.later = append(e.later, i)
 	default:
@@ -177,10 +177,33 @@ func (e *engine) pull(now instant) bool {
 	return true
 }
 
+// unasked counts ports that were not asked for one reason.
+type unasked struct {
+	ports int
+	first netip.Addr
+}
+
+// notAsked counts ports without a state. Reasons do not name addresses, so
+// that they stay few.
+func (e *engine) notAsked(addr netip.Addr, ports int, why error) {
+	u := e.unasked[why.Error()]
+	if u == nil {
+		u = &unasked{first: addr}
+		e.unasked[why.Error()] = u
+	}
+	u.ports += ports
+}
+
+// Addresses that cannot be asked.
+var (
+	errAddress = errors.New("this is no unicast address")
+	errZone    = errors.New("a link-local address needs a zone (as in fe80::1%eth0) or an interface")
+)
+
 func (e *engine) placeOf(addr netip.Addr) (place, error) {
 	addr = addr.Unmap()
 	if !addr.IsValid() || addr.IsUnspecified() {
-		return place{}, fmt.Errorf("%q is no address that can be asked", addr)
+		return place{}, errAddress
 	}
 	if !addr.Is6() || !addr.IsLinkLocalUnicast() && !addr.IsLinkLocalMulticast() {
 		return place{addr: addr.WithZone("")}, nil
@@ -190,7 +213,7 @@ func (e *engine) placeOf(addr netip.Addr) (place, error) {
 		zone = e.t.Iface
 	}
 	if zone == "" {
-		return place{}, fmt.Errorf("%s is link-local and needs a zone (%s%%eth0) or an interface", addr, addr)
+		return place{}, errZone
 	}
 	n, err := e.zones(zone)
 	return place{addr: addr.WithZone(""), zone: n}, err

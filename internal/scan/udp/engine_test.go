@@ -63,6 +63,20 @@ func TestSilentPortsCostNoTokens(t *testing.T) {
 	}
 }
 
+// A host whose errors were spent on others before the sweep began is no silent
+// host.
+func TestDrainedHost(t *testing.T) {
+	w := ports("192.0.2.1", append(through(7100, 7110), 53)...)
+	l := newBucket(time.Second, 6)
+	l.tokens = 0
+	s, _ := oneHost(t, l, []uint16{53}, nil)
+	took, _ := s.run(&Transport{}, w)
+	s.check(w, false)
+	if took > 13*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 // A host that never refuses is asked three times, not waited for.
 func TestSilentHost(t *testing.T) {
 	w := ports("192.0.2.1", through(1, 1000)...)

@@ -35,8 +35,8 @@ func (e *engine) answered(now instant, from spot, stray bool, reply []byte, ttl 
 	if p == nil || p.asks == 0 {
 		return
 	}
-	req, id := p.request(e.table), e.id(spot{p.host.place, p.port})
-	if req.foreign(reply, id[:]) {
+	req := p.request(e.table)
+	if id := e.id(spot{p.host.place, p.port}); req.foreign(reply, id[:]) {
 		return
 	}
 	rtt := now - p.sent
@@ -118,7 +118,7 @@ func (e *engine) denied(p *probe) {
 }
 
 // dropped gives up a probe that could not be sent: no state, a gap says why.
-func (e *engine) dropped(p *probe, why string) {
+func (e *engine) dropped(p *probe, why error) {
 	if p.done {
 		return
 	}
@@ -127,5 +127,5 @@ func (e *engine) dropped(p *probe, why string) {
 	if e.strays[p.host.place] == p {
 		delete(e.strays, p.host.place)
 	}
-	e.unasked[why] += len(p.numbers)
+	e.notAsked(p.host.shown, len(p.numbers), why)
 }

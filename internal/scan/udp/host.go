@@ -13,7 +13,7 @@ const (
 	paceSample = 64                     // first askings by which the pace is judged
 	maxBurst   = 64                     // probes of a walk without waiting for an answer
 	knownGap   = 100 * time.Millisecond // between two askings of one port of a host that answers
-	blindGap   = 400 * time.Millisecond // the same for one never heard of
+	blindGap   = 550 * time.Millisecond // the same for one that never refused
 	knownStay  = 300 * time.Millisecond // a late answer is waited for so long
 	blindStay  = 600 * time.Millisecond
 )
@@ -42,6 +42,7 @@ type probe struct {
 	sent    instant // the latest
 	done    bool    // told
 	staying bool    // only waits for late answers
+	inRing  bool
 }
 
 // stage is what a host is at when it has no port left that was never asked.
@@ -155,7 +156,6 @@ func (r *rtt) wait() time.Duration {
 	return min(max(r.smooth+4*r.vary+3*time.Millisecond, 5*time.Millisecond), time.Second)
 }
 
-func (r *rtt) gap() time.Duration  { return r.span(knownGap, blindGap) }
 func (r *rtt) stay() time.Duration { return r.span(knownStay, blindStay) }
 
 func (r *rtt) span(known, blind time.Duration) time.Duration {
@@ -163,6 +163,16 @@ func (r *rtt) span(known, blind time.Duration) time.Duration {
 		return blind
 	}
 	return max(known, min(4*r.smooth, 2*time.Second))
+}
+
+// gap is the time between two askings of one port. A host that never refused
+// may have spent its tokens on somebody else: its ports are asked over more than
+// a second, in which Linux gets one.
+func (h *host) gap() time.Duration {
+	if h.control == 0 && !h.mute {
+		return max(blindGap, h.rtt.span(knownGap, blindGap))
+	}
+	return h.rtt.span(knownGap, blindGap)
 }
 
 // idle tells that nothing of the host is outstanding.
@@ -198,7 +208,7 @@ func (h *host) refuses(port uint16) {
 			if p := h.stay.pop(); !p.done {
 				p.staying = false
 				h.unknown++
-				h.ring.push(p)
+				h.requeue(p)
 			}
 		}
 		for _, p := range h.ring.all[h.ring.head:] {
@@ -206,6 +216,14 @@ func (h *host) refuses(port uint16) {
 		}
 	}
 	h.control = port
+}
+
+// requeue puts a probe at the ring's end.
+func (h *host) requeue(p *probe) {
+	if !p.inRing {
+		p.inRing = true
+		h.ring.push(p)
+	}
 }
 
 // settled takes a probe out of the host's counts.

@@ -177,10 +177,13 @@ func (s *sockets) send(to spot, stray bool, message []byte) error {
 	var err error
 	for range sendTries {
 		if err = unix.Sendto(s.fds[f][i], message, unix.MSG_DONTWAIT, sa); !pendingError(err) {
-			return err
+			break
 		}
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("send a datagram: %w", err)
+	}
+	return nil
 }
 
 // pendingError tells an error that may be an earlier datagram's. The kernel

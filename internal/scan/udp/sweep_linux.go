@@ -158,9 +158,13 @@ func (s *sweep) turn(e *engine) (wait time.Duration, ok bool, err error) {
 
 // send sends, and waits where the sender itself is short of something.
 func (s *sweep) send(e *engine, shot shot) error {
-	id := e.id(shot.to)
+	message := shot.request.message
+	if shot.request.id.size > 0 {
+		id := e.id(shot.to)
+		message = shot.request.datagram(id[:])
+	}
 	for {
-		err := s.socks.send(shot.to, shot.request.stray, shot.request.datagram(id[:]))
+		err := s.socks.send(shot.to, shot.request.stray, message)
 		if err == nil {
 			s.troubled = 0
 			return nil
@@ -193,7 +197,7 @@ func (s *sweep) failed(e *engine, shot shot, err error) {
 	case errors.Is(err, unix.EPERM):
 		e.denied(shot.probe)
 	default:
-		e.dropped(shot.probe, fmt.Sprintf("a datagram to %s could not be sent: %v", shot.probe.host.shown, err))
+		e.dropped(shot.probe, err)
 	}
 }
 
@@ -229,7 +233,7 @@ func (s *sweep) conclude(ctx context.Context, e *engine) {
 		loss.Estimate = float64(loss.CanaryLost) / float64(loss.CanarySent)
 	}
 	for _, why := range slices.Sorted(maps.Keys(e.unasked)) {
-		s.gap("%d UDP ports were not asked: %s", e.unasked[why], why)
+		s.gap("%d UDP ports were not asked (the first of %s): %s", e.unasked[why].ports, e.unasked[why].first, why)
 	}
 	s.heldBack(e)
 	if left := int64(e.work.Len()) - e.counts.told; ctx.Err() != nil && left > 0 {

@@ -87,18 +87,27 @@ func TestSweepStates(t *testing.T) {
 	empty := ns.ListenPacket("udp4", "127.0.0.1:7")
 	serve(empty, func(_ int, _ []byte, from net.Addr) { _, _ = empty.WriteTo(nil, from) })
 	ns.ListenPacket("udp4", "127.0.0.1:514")
+	odd := ns.ListenPacket("udp4", "127.0.0.1:4321") // DNS where nobody expects it
+	serve(odd, func(_ int, b []byte, from net.Addr) {
+		if len(b) > 12 && b[2] == 0 {
+			_, _ = odd.WriteTo(append([]byte{b[0], b[1], 0x85, 0x05}, b[4:]...), from)
+		}
+	})
 	ns.Script(`nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i udp dport 3000 reject with icmp admin-prohibited; add rule ip t i udp dport 3001 drop
 add chain ip t o { type filter hook output priority 0; }; add rule ip t o udp dport 3002 drop'`)
-	r := sweepIn(t, ns, &Transport{}, ports("127.0.0.1", 53, 2000, 69, 7, 2001, 514, 9, 3000, 3001, 3002))
+	r := sweepIn(t, ns, &Transport{}, ports("127.0.0.1", 53, 2000, 69, 7, 2001, 514, 9, 3000, 3001, 3002, 4321))
 	for i, want := range [][2]string{{"open", "udp-response"}, {"open", "udp-response"}, {"open", "udp-response"}, {"open", "udp-response"},
 		{"open|filtered", "no-response"}, {"open|filtered", "no-response"}, {"closed", "port-unreach"},
-		{"filtered", "admin-prohibited"}, {"open|filtered", "no-response"}, {"filtered", "not-permitted"}} {
+		{"filtered", "admin-prohibited"}, {"open|filtered", "no-response"}, {"filtered", "not-permitted"}, {"open", "udp-response"}} {
 		if g := r.states[uint64(i)]; string(g.State) != want[0] || g.Reason != want[1] {
 			t.Errorf("port %d is %q (%s), want %v", g.Port, g.State, g.Reason, want)
 		}
 	}
 	if s := r.states[2].Service; s == nil || s.Name != "tftp" {
 		t.Errorf("service of port 69: %+v", s)
+	}
+	if s := r.states[10].Service; s == nil || s.Name != "domain" {
+		t.Errorf("service of port 4321: %+v", s)
 	}
 	if len(r.gaps) != 0 || r.stats.Sent == 0 || r.stats.Received == 0 {
 		t.Errorf("%+v %v", r.stats, r.gaps)

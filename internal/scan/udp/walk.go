@@ -52,7 +52,7 @@ func (h *host) ask(now instant, p *probe) shot {
 		p.asks++
 	}
 	p.sent = now
-	h.ring.push(p)
+	h.requeue(p)
 	h.wake = now
 	return shot{to: spot{h.place, p.port}, probe: p, first: p.asks == 1}
 }
@@ -64,7 +64,7 @@ func (h *host) quietUntil(now instant) {
 	}
 	wait := h.rtt.wait()
 	if h.control == 0 {
-		wait = h.rtt.gap()
+		wait = h.gap()
 	}
 	h.until = max(h.until, now+wait)
 }
@@ -81,7 +81,7 @@ func (h *host) rest(now instant) {
 		return
 	}
 	h.trust = h.lim.sure()
-	if at := p.sent + h.rtt.gap(); at > now && !h.lim.uncertain() {
+	if at := p.sent + h.gap(); at > now && !h.lim.uncertain() {
 		h.until, h.wake = at, at // answers to the last round may still come
 		return
 	}
@@ -108,7 +108,7 @@ func (h *host) walk(now instant) (shot, bool) {
 	}
 	p := h.oldest()
 	if p != nil && h.left > 0 && h.remain > 0 {
-		h.ring.pop()
+		h.ring.pop().inRing = false
 		h.left, h.remain = h.left-1, h.remain-1
 		h.walked = append(h.walked, p)
 		return h.ask(now, p), true
@@ -129,7 +129,7 @@ func (h *host) oldest() *probe {
 		if !p.done && !p.staying {
 			return p
 		}
-		h.ring.pop()
+		h.ring.pop().inRing = false
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (h *host) oldest() *probe {
 func (h *host) listen(now instant) {
 	h.stage, h.until = listening, now+h.rtt.wait()
 	if h.control == 0 {
-		h.until = now + h.rtt.gap()
+		h.until = now + h.gap()
 	}
 	h.wake = h.until
 }
