@@ -95,26 +95,29 @@ func toSelf(c net.Conn) bool {
 // reached or the server hangs up. ended tells the last. After something is
 // recognised it waits no longer than a moment of silence.
 func (t *talk) hear(p *probe, wait time.Duration) (heard []byte, ended bool) {
-	end := time.Now().Add(wait)
+	end := time.Now().Add(wait + min(2*t.dialed, time.Second)) // far hosts answer later
 	t.until(t.conn.SetReadDeadline, end)
 	buf := make([]byte, t.lim.Bytes*p.bound())
 	known := false
-	for n := 0; n < len(buf); {
+	for n, looks := 0, 0; n < len(buf); looks++ {
 		k, err := t.conn.Read(buf[n:])
 		n += k
 		heard = buf[:n]
-		if k > 0 && p.complete(heard) {
+		if k > 0 && looks < maxLooks && p.complete(heard) {
 			return heard, false
 		}
 		if err != nil {
 			return heard, !errors.Is(err, os.ErrDeadlineExceeded)
 		}
-		if known = known || t.knows(p, heard); known {
+		if known = known || looks < maxLooks && t.knows(p, heard); known {
 			t.settle(end)
 		}
 	}
 	return heard, false
 }
+
+// maxLooks is how often an answer that trickles in is looked at before its end.
+const maxLooks = 32
 
 // longLimit is how many times Limits.Bytes a long answer may have.
 const longLimit = 16

@@ -150,3 +150,25 @@ func TestSlowSegments(t *testing.T) {
 		}
 	}
 }
+
+// Protocol's words are those of the knowledge room's vocabulary, and every
+// name whose word is another is translated.
+func TestProtocolWords(t *testing.T) {
+	text, err := os.ReadFile("../../knowledge/data/protocols.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		word, _, _ := strings.Cut(line, "\t")
+		known[word] = true
+	}
+	for name, word := range loadTable().spoken {
+		if !slices.Contains(Names(), name) || !known[word] || known[name] || Protocol(name) != word {
+			t.Errorf("%s spoken %s", name, word)
+		}
+	}
+	if Protocol("ssh") != "ssh" {
+		t.Error("ssh")
+	}
+}

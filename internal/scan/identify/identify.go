@@ -143,3 +143,12 @@ func tidy(s exposure.Service) exposure.Service {
 // Names are the service names that the table knows, sorted: the values of
 // Service.Name.
 func Names() []string { return loadTable().names() }
+
+// Protocol is the word by which the knowledge room knows what a service of
+// that name speaks: dns for domain, vnc for rfb; most names are that word.
+func Protocol(name string) string {
+	if word, ok := loadTable().spoken[name]; ok {
+		return word
+	}
+	return name
+}

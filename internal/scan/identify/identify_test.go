@@ -146,9 +146,27 @@ func TestHostileServers(t *testing.T) {
 			}
 		}
 	}
-	for name, s := range map[string]server{"flood": flood, "trickle": trickle, "silence": sink, "endless TLS": endlessTLS} {
+	neverReads := func(c net.Conn) { time.Sleep(150 * time.Millisecond) }
+	endlessHeaders := func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 512))
+		for _, err := c.Write([]byte("HTTP/1.1 200 OK\r\n")); err == nil; {
+			_, err = c.Write([]byte("Server: a/1\r\nX: \x1b[2J\r\n"))
+		}
+	}
+	slowTLS := func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 512))
+		for _, err := c.Write([]byte("\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")); err == nil; {
+			time.Sleep(5 * time.Millisecond)
+			_, err = c.Write([]byte{0})
+		}
+	}
+	asksForever := func(c net.Conn) { // every answer leads to a further question
+		replies("GET /version", "HTTP/1.0 404 x\r\n\r\n404 page not found\n", "GET", "HTTP/1.0 404 x\r\n\r\n404 page not found\n")(c)
+	}
+	for name, s := range map[string]server{"flood": flood, "trickle": trickle, "silence": sink, "endless TLS": endlessTLS,
+		"never reads": neverReads, "endless headers": endlessHeaders, "slow TLS": slowTLS, "asks forever": asksForever} {
 		start := time.Now()
-		found := Greet(t.Context(), []exposure.Endpoint{at(1), at(443)},
+		found := Greet(t.Context(), []exposure.Endpoint{at(1), at(443), at(80)},
 			Limits{Dial: inMemory(s), Wait: 40 * time.Millisecond, Each: 500 * time.Millisecond})
 		if took := time.Since(start); took > 3*time.Second {
 			t.Errorf("%s took %v", name, took)

@@ -37,6 +37,7 @@ type table struct {
 	upgrades map[string]*upgrade
 	silent   map[uint16]bool   // ports that are never sent anything
 	inside   map[uint16]string // TLS port → probe for what is inside
+	spoken   map[string]string // name → the protocol's usual word
 	messages []message         // in the tables' order, for the documents
 
 	last *probe // that match and until lines belong to, while reading
@@ -78,7 +79,7 @@ type upgrade struct {
 
 func newTable() *table {
 	return &table{greeting: &probe{}, http: &probe{}, byName: map[string]*probe{}, follow: map[string]*probe{},
-		upgrades: map[string]*upgrade{}, silent: map[uint16]bool{}, inside: map[uint16]string{}}
+		upgrades: map[string]*upgrade{}, silent: map[uint16]bool{}, inside: map[uint16]string{}, spoken: map[string]string{}}
 }
 
 // order lists the probes for a port: those of the port, then those for every
@@ -134,6 +135,7 @@ func readTables(files fs.FS) (*table, error) {
 // message are one. PORTS are numbers, ranges, commas, or "-".
 //
 //	silent PORTS                                      never sent anything
+//	spoken NAME WORD                                  see Protocol
 //	probe NAME PORTS [always|late] "message"… means "text"
 //	tls PORTS [NAME]                                  inside TLS: that probe
 //	match SERVICE "pattern" [field "template"]…       of the line above

@@ -16,6 +16,9 @@ func (t *table) line(words []string) error {
 	switch words[0] {
 	case "silent":
 		return portSet(rest[0], t.silent)
+	case "spoken":
+		t.spoken[rest[0]] = rest[len(rest)-1]
+		return nil
 	case "tls":
 		return t.tlsLine(rest)
 	case "probe":
