@@ -26,7 +26,7 @@ type sockets struct {
 	t     *Transport
 	used  map[uint16]bool // ports of an earlier part of the sweep, not bound again
 	fds   [2][perFamily + 1]int
-	open  [2]error // what failed, unix.EINPROGRESS while not tried
+	open  [2]error // of each family: errNotOpened, what failed, or nil
 	ports map[uint16]bool
 	polls []unix.PollFd
 	stray map[int32]bool
@@ -46,9 +46,9 @@ func (s *sockets) close() {
 	}
 }
 
-// openAll opens the sockets of a family.
+// openFamily opens the sockets of a family, once.
 func (s *sockets) openFamily(f int) error {
-	if s.open[f] != errNotOpened { //nolint:errorlint // a mark, never wrapped
+	if !errors.Is(s.open[f], errNotOpened) {
 		return s.open[f]
 	}
 	s.open[f] = nil

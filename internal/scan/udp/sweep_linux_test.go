@@ -54,11 +54,6 @@ func echoOn(ns *nettest.NS, addr string, ports ...uint16) {
 	}
 }
 
-// serviceList is 13 services, then 41 closed ports.
-func serviceList() []uint16 {
-	return append([]uint16{53, 69, 111, 123, 137, 161, 500, 1194, 1900, 2049, 3478, 5060, 11211}, through(7100, 7140)...)
-}
-
 // pair is two namespaces, 10.9.0.1 and fd09::1 facing 10.9.0.2 and fd09::2.
 func pair(t *testing.T) (a, b *nettest.NS) {
 	a, b = nettest.New(t), nettest.New(t)
