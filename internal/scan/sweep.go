@@ -161,7 +161,7 @@ func newConnectPace(o pace.Options) *connectPace {
 
 func (p *connectPace) Allow(now time.Time, inFlight int) (int, time.Duration) {
 	n, wait := p.c.Allow(now, inFlight)
-	n = min(n, 256)
+	n = min(n, 1024)
 	p.c.Sent(now, n)
 	return n, wait
 }

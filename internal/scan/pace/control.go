@@ -27,7 +27,8 @@ type Control struct {
 	o        Options
 	window   float64
 	slowTill float64 // slow start ends here
-	used     bool    // the window was full when last asked
+	used     bool    // the window is what limits
+	allowed  int     // by the last Allow
 	answers  bool    // something answered
 	lag      time.Duration
 	cut      time.Time // of the last cut
@@ -71,6 +72,7 @@ func (c *Control) Allow(now time.Time, inFlight int) (n int, wait time.Duration)
 	if c.o.Rate <= 0 {
 		n = max(int(c.window)-inFlight, 0)
 		c.used = n < int(c.window)/2
+		c.allowed = n
 		if !c.answers {
 			n = max(n, c.floor.ready(now))
 		}
@@ -98,6 +100,7 @@ func (c *Control) pause(now time.Time) time.Duration {
 
 // Sent tells that n probes went out.
 func (c *Control) Sent(now time.Time, n int) {
+	c.used = c.used || n > 0 && n >= c.allowed/2
 	c.rate.take(now, n)
 	c.floor.take(now, n)
 }

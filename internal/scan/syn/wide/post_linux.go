@@ -58,7 +58,7 @@ func openPost() (*post, error) {
 		p.closeSockets()
 		return nil, err
 	}
-	p.start(min(runtime.GOMAXPROCS(0), maxCarriers))
+	p.start(min(runtime.NumCPU(), maxCarriers))
 	return p, nil
 }
 

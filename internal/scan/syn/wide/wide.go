@@ -20,7 +20,7 @@ const (
 	maxWindow = 1 << 20 // probes begun and not settled
 	maxTries  = 8       // also the number of source ports
 	minTries  = 2
-	grace     = 30 * time.Millisecond // how long a RST waits for a SYN-ACK
+	grace     = 10 * time.Millisecond // how long a RST waits for a SYN-ACK
 )
 
 // Work is what to ask: probe i of Len, permuted already.
