@@ -21,7 +21,7 @@ const (
 const ambiguous220 = "220"
 
 // recognise listens for a greeting and, where nothing is said, asks: first
-// what the port suggests, then the rest, a few at once.
+// what the port suggests, else HTTP, then the rest, a few at once.
 func (g *greeter) recognise(ctx context.Context, e exposure.Endpoint) (exposure.Service, bool) {
 	t := &talk{greeter: g, ctx: ctx, endpoint: e}
 	defer t.hangUp()
@@ -33,17 +33,16 @@ func (g *greeter) recognise(ctx context.Context, e exposure.Endpoint) (exposure.
 	if len(heard) > 0 {
 		return t.greeted(heard).Service, true
 	}
-	if ended || g.table.silent[e.Port] {
+	if ended || g.table.silent[e.Port] || len(probes) == 0 {
 		return exposure.Service{}, false
 	}
-	spoke, any := exposure.Service{}, false
-	if owned > 0 {
-		if spoke, any = t.ask(probes[0]); spoke.Name != "" {
-			return spoke, true
-		}
-		probes = probes[1:]
+	// The likeliest goes alone: a server that is busy with a second client may
+	// not answer it in time (making a key for TLS takes some a second).
+	spoke, any := t.ask(probes[0])
+	if spoke.Name != "" {
+		return spoke, true
 	}
-	s, ok := g.askAll(t, probes)
+	s, ok := g.askAll(t, probes[1:])
 	if !ok || any && s.Name == "" && !s.TLS {
 		return spoke, any
 	}
