@@ -8,7 +8,8 @@
 // Names are registry names (ssh, http); TLS is a property beside the name.
 //
 // What is sent and how answers are recognised is data: probes/*.txt, one file
-// for each kind of service, in the line forms described at table.read. A
+// for each kind of service, numbered in the order of asking, in the line forms
+// described at table.read. A
 // pattern works on bytes; what it cannot read (numbers packed in bytes, BER,
 // lists) a decoder does, which a match names (decode*.go). docs/recognition.md
 // lists every byte; a test compares it with the tables.

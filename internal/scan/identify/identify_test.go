@@ -116,6 +116,19 @@ func TestNeverPrints(t *testing.T) {
 	}
 }
 
+// Not even one that greets.
+func TestNeverAnswersAPrinter(t *testing.T) {
+	var heard atomic.Int64
+	got, _ := greetOne(t, func(c net.Conn) {
+		_, _ = c.Write([]byte("220 printer FTP server ready\r\n"))
+		n, _ := c.Read(make([]byte, 100))
+		heard.Add(int64(n))
+	}, 9101)
+	if got.Name != "ftp" || heard.Load() != 0 {
+		t.Errorf("%+v, sent %d bytes", got, heard.Load())
+	}
+}
+
 // Hostile servers cost neither time nor memory.
 func TestHostileServers(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -207,13 +220,45 @@ func TestTable(t *testing.T) {
 		t.Errorf("%d probes, %d greetings", len(table.probes), len(table.greeting.matches))
 	}
 	for _, p := range table.probes {
-		for _, word := range []string{"AUTH ", "PASS", "USER ", "SET ", "PUT ", "POST ", "DELETE", "FLUSH", "CONFIG"} {
-			if strings.Contains(p.message, word) {
-				t.Errorf("probe %s holds %q", p.name, word)
-			}
-		}
 		if !p.tls && len(p.matches) == 0 {
 			t.Errorf("probe %s recognises nothing", p.name)
+		}
+		for port := range table.silent {
+			if p.ports[port] {
+				t.Errorf("probe %s is for port %d, which must hear nothing", p.name, port)
+			}
+		}
+	}
+	for _, m := range table.messages {
+		for _, word := range []string{"AUTH ", "PASS", "USER ", "SET ", "PUT ", "POST ", "DELETE", "FLUSH", "CONFIG", "LOGIN", "EVAL", "SELECT", "INSERT", "SHUTDOWN"} {
+			if strings.Contains(m.bytes, word) && m.bytes != "AUTH TLS\r\n" {
+				t.Errorf("message %s holds %q", m.name, word)
+			}
+		}
+		if m.meaning == "" || len(m.bytes) == 0 {
+			t.Errorf("message %s has no meaning or no bytes", m.name)
+		}
+	}
+}
+
+// HTTP and TLS come first where the port suggests nothing, and what the port
+// suggests before them.
+func TestOrder(t *testing.T) {
+	first := func(port uint16) string {
+		probes, _ := loadTable().order(port)
+		return probes[0].name + " " + probes[1].name
+	}
+	if first(4242) != "http tls" || first(6379) != "redis http" || first(443) != "tls http" || first(80) != "http tls" {
+		t.Errorf("%s, %s, %s, %s", first(4242), first(6379), first(443), first(80))
+	}
+}
+
+// Industrial protocols are spoken at their own ports only.
+func TestIndustryAtItsOwnPortsOnly(t *testing.T) {
+	for _, name := range []string{"modbus", "iso-tsap", "EtherNet-IP-2", "iec-104", "opcua-tcp"} {
+		p := loadTable().byName[name]
+		if p == nil || p.rank != own || len(p.ports) == 0 || len(p.ports) > 2 {
+			t.Errorf("%s: %+v", name, p)
 		}
 	}
 }

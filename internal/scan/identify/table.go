@@ -112,7 +112,8 @@ func (t *table) names() []string {
 
 var errTable = errors.New("probe table")
 
-// readTables reads every file of a folder, by name.
+// readTables reads every file of a folder, by name: the order in which probes
+// are tried.
 func readTables(files fs.FS) (*table, error) {
 	t := newTable()
 	names, err := fs.Glob(files, "probes/*.txt")
