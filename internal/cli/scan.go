@@ -22,6 +22,7 @@ type scanFlags struct {
 	ports, method, shard, rate   string
 	maxRate                      float64
 	halfOpen                     int
+	udpWait                      time.Duration
 	tcp, udp, six                bool
 	identify, os, noDiscovery    bool
 	signatures                   []string
@@ -58,6 +59,10 @@ credentials and nothing malformed; docs/scan.md lists every byte.`,
 	return cmd
 }
 
+// usualUDPWait settles some twenty closed ports of a host that refuses once a
+// second. Who asks more of them knows why and says how long.
+const usualUDPWait = 15 * time.Second
+
 func (f *scanFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.ports, "ports", "p", "", "ports: 22,80,1000-2000, T:22,U:53, a service name, or all")
@@ -68,6 +73,7 @@ func (f *scanFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.rate, "rate", "auto", "probes a second, kept; auto finds what the path carries")
 	fl.Float64Var(&f.maxRate, "max-rate", 0, "with --rate auto: never more than this many a second (public targets: 5,000)")
 	fl.IntVar(&f.halfOpen, "max-half-open", 0, "unanswered connections that gateways on the way may be left with (auto, beyond a gateway: 50,000)")
+	fl.DurationVar(&f.udpWait, "udp-wait", usualUDPWait, "UDP: how long a host is waited for that limits its refusals (Linux sends one a second); 0 is to the end")
 	fl.BoolVar(&f.identify, "identify", false, "recognise what speaks at each open port")
 	fl.StringArrayVar(&f.signatures, "signatures", nil, "also use installed signatures: auto, an nmap-service-probes file, a recog folder (may repeat)")
 	fl.BoolVar(&f.os, "os", false, "guess each host's operating system")
@@ -157,7 +163,7 @@ func scanError(err error) error {
 // options turns flags and a request into what the scan is told.
 func (f *scanFlags) options(req *scanRequest) (scan.SurveyOptions, error) {
 	o := scan.SurveyOptions{Targets: req.targets, TCP: req.TCP, UDP: req.UDP, Method: req.Method, Shard: req.Shard,
-		NoDiscovery: req.NoDiscovery, Identify: req.Identify, OS: req.OS, AllStates: f.all, Iface: req.Iface, Resume: req.state}
+		NoDiscovery: req.NoDiscovery, Identify: req.Identify, OS: req.OS, AllStates: f.all, UDPWait: f.udpWait, Iface: req.Iface, Resume: req.state}
 	var err error
 	if o.Pace, err = f.pace(req); err != nil {
 		return o, err
@@ -182,6 +188,9 @@ func (f *scanFlags) print(s *streams, req *scanRequest, res *scan.Result) error 
 		if err := o.write(s, doc); err != nil {
 			return err
 		}
+	}
+	for _, why := range res.Notes {
+		req.notes = append(req.notes, why+"; a longer --udp-wait settles them")
 	}
 	notes(s, req.notes)
 	switch {

@@ -49,11 +49,14 @@ type SurveyOptions struct {
 	Iface    string     // outgoing interface; "": routing decides
 	// NoDiscovery asks every target, whether it shows a sign of life or not.
 	NoDiscovery bool
-	Shard       order.Shard
-	Identify    bool
-	Limits      identify.Limits // of recognition
-	OS          bool
-	AllStates   bool
+	// UDPWait is how long a host's limit of ICMP errors is waited for; 0 until
+	// every port that refuses has said so.
+	UDPWait   time.Duration
+	Shard     order.Shard
+	Identify  bool
+	Limits    identify.Limits // of recognition
+	OS        bool
+	AllStates bool
 	// Resume is a state that an earlier survey saved; nil begins anew.
 	Resume *State
 	// Save keeps the state of the survey as it goes; nil keeps none.

@@ -204,7 +204,8 @@ func (v *survey) askUDP(ctx context.Context) error {
 		return fmt.Errorf("plan the scan: %w", err)
 	}
 	v.out.Asked[exposure.UDP] = "udp"
-	t := &udp.Transport{From: v.o.From, Iface: v.o.Iface, Rate: v.o.Pace.Rate, MaxRate: v.o.Pace.MaxRate}
+	t := &udp.Transport{From: v.o.From, Iface: v.o.Iface, Rate: v.o.Pace.Rate, MaxRate: v.o.Pace.MaxRate,
+		Patience: v.o.UDPWait, Note: func(why string) { v.out.Notes = append(v.out.Notes, why) }}
 	if err := v.sweep(ctx, StageUDP, udpAsker{t}, v.live(plan), &v.udpAt, func(_ uint64, p exposure.PortState) { v.udp.take(p) }); err != nil {
 		return fmt.Errorf("ask UDP ports: %w", err)
 	}

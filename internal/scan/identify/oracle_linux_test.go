@@ -33,12 +33,26 @@ func awaitPort(t *testing.T, ns *nettest.NS, d *daemon) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		conn, err := inside(ns)(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(int(d.port)))
-		if err == nil {
-			_ = conn.Close()
+		if err != nil {
+			continue
+		}
+		ready := d.name != "http" || answers(conn)
+		_ = conn.Close()
+		if ready {
 			return
 		}
 	}
 	t.Fatalf("%s does not listen", d)
+}
+
+// answers reports a web server that has begun to serve: some listen before.
+func answers(conn net.Conn) bool {
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, err := conn.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+	}
+	return err == nil
 }
 
 // relay carries connections from an odd port to the daemon's own.

@@ -257,10 +257,14 @@ func (s *sweep) heldBack(e *engine) {
 		}
 	}
 	slices.SortFunc(hosts, func(a, b *host) int { return a.addr.Compare(b.addr) })
+	say := e.t.Note
+	if say == nil {
+		say = func(why string) { s.gap("%s", why) }
+	}
 	for _, h := range hosts[:min(len(hosts), gapHosts)] {
-		s.gap("%s", h.why())
+		say(h.why())
 	}
 	if n := len(hosts) - gapHosts; n > 0 {
-		s.gap("%d more hosts limit their ICMP errors; UDP ports that they did not refuse in time are open|filtered", n)
+		say(fmt.Sprintf("%d more hosts limit their ICMP errors; UDP ports that they did not refuse in time are open|filtered", n))
 	}
 }

@@ -68,9 +68,12 @@ type Transport struct {
 	Tries int
 	// Patience is how long one host's ICMP limit is waited for after it was
 	// met. 0 waits until every port that refuses has said so: the only way to
-	// know it closed. Beyond it what stays silent is open|filtered, and a gap
-	// says how many ports and what the limit was.
+	// know it closed. Beyond it what stays silent is open|filtered, and Note
+	// hears how many ports and what the limit was.
 	Patience time.Duration
+	// Note hears what Patience left unsettled, a sentence a host; nil makes
+	// gaps of them.
+	Note func(string)
 	// Window bounds the probes outstanding; DefaultWindow if 0.
 	Window int
 	// Progress hears how many ports were asked since it was last called; nil
