@@ -36,7 +36,9 @@ func (e *engine) answered(now instant, from spot, stray bool, reply []byte, ttl 
 		return
 	}
 	req := p.request(e.table)
-	if id := e.id(spot{p.host.place, p.port}); req.foreign(reply, id[:]) {
+	// Whatever the asked port itself sends shows that something is there; an
+	// identifier decides only about answers from elsewhere.
+	if id := e.id(spot{p.host.place, p.port}); from != (spot{p.host.place, p.port}) && req.foreign(reply, id[:]) {
 		return
 	}
 	rtt := now - p.sent
