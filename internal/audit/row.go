@@ -7,6 +7,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/knowledge"
+	"github.com/portreeve/portreeve/internal/scan/identify"
 )
 
 // row is an endpoint while it is judged.
@@ -83,10 +84,17 @@ func (r *row) learnGreeting(b Book) {
 		return
 	}
 	r.advice = b.AdviceAt(r.Proto, r.Port, name)
-	if r.advice != nil && r.advice.ID != name && !slices.Contains(r.advice.Speaks, name) && !slices.Contains(r.advice.Names, name) {
+	if r.advice != nil && r.advice.ID != name && !speaksIt(r.advice.Speaks, r.greeting) && !slices.Contains(r.advice.Names, name) {
 		r.advice = nil // only the port's owner was left, and that is not what spoke
 	}
 	r.Service = name
+}
+
+// speaksIt tells whether what spoke is one of the protocols, under its
+// registry name or as the knowledge room calls it (domain is dns). IPP is HTTP.
+func speaksIt(protocols []string, s *exposure.Service) bool {
+	return slices.Contains(protocols, s.Name) || slices.Contains(protocols, identify.Protocol(s.Name)) ||
+		s.Name == "ipp" && slices.Contains(protocols, "http")
 }
 
 // carrier protocols carry many services and tell little of which.

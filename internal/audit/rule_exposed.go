@@ -216,16 +216,16 @@ func (r *row) adviceFits() bool {
 func (r *row) speaksRightly() bool {
 	name := r.greeting.Name
 	right := func(speaks []string) bool {
-		return slices.Contains(speaks, name) || r.greeting.TLS && slices.Contains(speaks, "tls")
+		return speaksIt(speaks, r.greeting) || r.greeting.TLS && slices.Contains(speaks, "tls")
 	}
-	if name == r.byPort.ID || right(r.byPort.Speaks) {
+	if name == r.byPort.ID || slices.Contains(r.byPort.Names, name) || right(r.byPort.Speaks) {
 		return true
 	}
 	if carrier(name) && r.Port < 1024 {
 		return false // on the old ports only the owner says whether TLS belongs there
 	}
 	for _, a := range r.portOf {
-		if a.ID == name || right(a.Speaks) {
+		if a.ID == name || slices.Contains(a.Names, name) || right(a.Speaks) {
 			return true
 		}
 	}

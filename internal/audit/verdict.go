@@ -108,7 +108,7 @@ func (r *row) spokeSo() bool {
 	if g == nil || g.Name == "" {
 		return false
 	}
-	speaks := slices.Contains(r.advice.Speaks, g.Name)
+	speaks := speaksIt(r.advice.Speaks, g)
 	if g.Name == r.advice.ID || speaks && !carrier(g.Name) {
 		return true
 	}
