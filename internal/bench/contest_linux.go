@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -135,15 +133,7 @@ func (t tool) peak(ctx context.Context) (int64, error) {
 	if err := t.failure(exec.CommandContext(ctx, "time", args...).Run()); err != nil {
 		return 0, err
 	}
-	text, err := os.ReadFile(report.Name())
-	if err != nil {
-		return 0, err
-	}
-	lines := strings.Fields(string(text)) // "Command exited with non-zero status 1" may stand before
-	if len(lines) == 0 {
-		return 0, errors.New("GNU time reported nothing")
-	}
-	return strconv.ParseInt(lines[len(lines)-1], 10, 64)
+	return readPeak(report.Name())
 }
 
 // failure keeps the errors that are none out.

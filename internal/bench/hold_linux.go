@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,12 +26,15 @@ type holding struct {
 	pairs     int // established connections to the first listener, both ends here
 	udp       int // unconnected datagram sockets
 	greeting  string
+	ports     string // listeners at these ports as well, with commas between
+	services  bool   // the UDP services of the table, each answering its own protocol
 }
 
 func (h holding) args() []string {
 	return []string{
 		holdMode, "-addr", h.addr, "-port", fmt.Sprint(h.port), "-listeners", fmt.Sprint(h.listeners),
 		"-pairs", fmt.Sprint(h.pairs), "-udp", fmt.Sprint(h.udp), "-greeting", h.greeting,
+		"-ports", h.ports, "-services=" + fmt.Sprint(h.services),
 	}
 }
 
@@ -43,6 +47,8 @@ func hold(args []string) error {
 	flags.IntVar(&h.pairs, "pairs", 0, "")
 	flags.IntVar(&h.udp, "udp", 0, "")
 	flags.StringVar(&h.greeting, "greeting", "", "")
+	flags.StringVar(&h.ports, "ports", "", "")
+	flags.BoolVar(&h.services, "services", false, "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -59,20 +65,35 @@ func (h holding) open() error {
 	if err := h.openPairs(); err != nil {
 		return err
 	}
-	var plain net.ListenConfig
-	plain.SetMultipathTCP(false) // as most daemons listen; Go's own default is MPTCP
 	for i := min(1, h.pairs); i < h.listeners; i++ {
-		ln, err := plain.Listen(context.Background(), "tcp", h.at(i))
-		if err != nil {
+		if err := h.listen(h.at(i)); err != nil {
 			return err
 		}
-		go greet(ln, h.greeting)
+	}
+	for port := range strings.FieldsFuncSeq(h.ports, func(r rune) bool { return r == ',' }) {
+		if err := h.listen(net.JoinHostPort(h.addr, port)); err != nil {
+			return err
+		}
 	}
 	for i := range h.udp {
 		if _, err := net.ListenPacket("udp", h.at(i)); err != nil {
 			return err
 		}
 	}
+	if h.services {
+		return serveDatagrams(h.addr)
+	}
+	return nil
+}
+
+func (h holding) listen(at string) error {
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // as most daemons listen; Go's own default is MPTCP
+	ln, err := plain.Listen(context.Background(), "tcp", at)
+	if err != nil {
+		return err
+	}
+	go greet(ln, h.greeting)
 	return nil
 }
 

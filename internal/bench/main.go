@@ -35,6 +35,7 @@ type options struct {
 	sockets int
 	procs   int
 	rounds  int
+	scans   int
 	bin     string // our program; built when empty
 }
 
@@ -46,6 +47,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.sockets, "sockets", 100_000, "TCP sockets of the loaded host")
 	flags.IntVar(&o.procs, "procs", 200, "processes that hold them")
 	flags.IntVar(&o.rounds, "rounds", 11, "rounds of each contest")
+	flags.IntVar(&o.scans, "scans", 20, "runs of each scanner; sections with slow ones take a part of it")
 	flags.StringVar(&o.bin, "bin", "", "measure this program instead of building it")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -21,6 +21,12 @@ func sections() []section {
 		{"host-large", "host: 100,000 sockets", largeHost},
 		{"host-small", "host: a small host", smallHost},
 		{"audit", "audit: four addresses, thirty listeners", auditHost},
+		{"scan-connect", "scan: every port by connections", scanConnect},
+		{"scan-syn", "scan: every port by SYN", scanSYN},
+		{"scan-wide", "scan: 65,536 addresses, 16 ports", scanWide},
+		{"scan-loss", "scan: one probe in five lost", scanLoss},
+		{"scan-udp", "scan: thirteen UDP services", scanUDP},
+		{"scan-identify", "scan: fourteen real daemons recognised", scanIdentify},
 	}
 }
 
@@ -121,7 +127,7 @@ func field(path, key string) string {
 
 // versions asks dpkg for the tools, and git for our own state.
 func versions(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ", "iproute2", "lsof", "net-tools", "nmap").Output()
+	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ", "iproute2", "lsof", "net-tools", "nmap", "masscan").Output()
 	if err != nil {
 		out = []byte("versions of the tools unknown, ")
 	}

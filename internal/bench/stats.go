@@ -38,3 +38,11 @@ func median[T time.Duration | float64](list []T) T {
 	}
 	return (sorted[half-1] + sorted[half]) / 2
 }
+
+func mean(list []float64) float64 {
+	sum := 0.0
+	for _, v := range list {
+		sum += v
+	}
+	return sum / float64(len(list))
+}
