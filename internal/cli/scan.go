@@ -189,10 +189,7 @@ func (f *scanFlags) print(s *streams, req *scanRequest, res *scan.Result) error 
 			return err
 		}
 	}
-	for _, why := range res.Notes {
-		req.notes = append(req.notes, why+"; a longer --udp-wait settles them")
-	}
-	notes(s, req.notes)
+	notes(s, append(req.notes, res.Notes...))
 	switch {
 	case f.json:
 		return s.finish(report.ScanJSON(s.out, hostname(), &res.Scan), res.Gaps)

@@ -1,26 +1,20 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
-	"github.com/portreeve/portreeve/internal/knowledge"
 	"github.com/portreeve/portreeve/internal/scan"
 	"github.com/portreeve/portreeve/internal/scan/order"
-	"github.com/portreeve/portreeve/internal/scan/pace"
 	"github.com/portreeve/portreeve/internal/scan/target"
 )
 
@@ -63,7 +57,7 @@ func (f *scanFlags) request(ctx context.Context, s *streams, args []string) (*sc
 		return nil, err
 	}
 	if saved != nil && len(args) == 0 && len(f.lists) == 0 {
-		return saved, nil
+		return f.alone(saved)
 	}
 	req, err := f.typed(ctx, s, args)
 	if err != nil || saved == nil {
@@ -76,85 +70,23 @@ func (f *scanFlags) request(ctx context.Context, s *streams, args []string) (*sc
 	return req, nil
 }
 
-// saved reads the state file; none yet is no error.
-func (f *scanFlags) saved(s *streams) (*scanRequest, error) {
-	if f.resume == "" {
-		return nil, nil
+// alone goes on with a saved scan whose targets are not typed again: speed may
+// change, scope may not.
+func (f *scanFlags) alone(saved *scanRequest) (*scanRequest, error) {
+	if len(f.exclude) > 0 || len(f.excludeLists) > 0 || f.policy != "" || f.ports != "" {
+		return nil, usage("repeat the whole command, targets included; or leave --exclude, --policy and -p out",
+			"--resume alone goes on with the targets and ports that %s holds", f.resume)
 	}
-	file, err := os.Open(f.resume)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	if f.rate != scan.Auto {
+		saved.Rate = f.rate
 	}
-	if err != nil {
-		return nil, scanError(fmt.Errorf("read the saved scan: %w", err))
+	if f.maxRate > 0 {
+		saved.MaxRate = f.maxRate
 	}
-	defer func() { _ = file.Close() }()
-	state, err := scan.ReadState(file)
-	if err != nil {
-		return nil, scanError(fmt.Errorf("read %s: %w", f.resume, err))
+	if f.halfOpen > 0 {
+		saved.HalfOpen = f.halfOpen
 	}
-	req := &scanRequest{state: state, file: f.resume}
-	if err := json.Unmarshal(state.Request, req); err != nil {
-		return nil, scanError(fmt.Errorf("read %s: %w: %w", f.resume, scan.ErrState, err))
-	}
-	return req, req.restore()
-}
-
-// restore makes the set of the saved ranges.
-func (r *scanRequest) restore() error {
-	var ranges []target.Range
-	for _, text := range r.Ranges {
-		first, last, _ := strings.Cut(text, " ")
-		a, errA := netip.ParseAddr(first)
-		b, errB := netip.ParseAddr(last)
-		if errA != nil || errB != nil {
-			return scanError(fmt.Errorf("read %s: %w: range %.80q", r.file, scan.ErrState, text))
-		}
-		ranges = append(ranges, target.Range{First: a, Last: b})
-	}
-	set, err := target.NewSet(ranges...)
-	if err != nil || set.Len() == 0 {
-		return scanError(fmt.Errorf("read %s: %w: no targets", r.file, scan.ErrState))
-	}
-	r.targets = &namedSet{set, map[netip.Addr]string{}}
-	for addr, name := range r.Names {
-		if a, err := netip.ParseAddr(addr); err == nil {
-			r.targets.names[a] = name
-		}
-	}
-	return nil
-}
-
-// same tells whether two requests ask the same; how fast does not count.
-func (r *scanRequest) same(o *scanRequest) bool {
-	return slices.Equal(r.Ranges, o.Ranges) && slices.Equal(r.TCP, o.TCP) && slices.Equal(r.UDP, o.UDP) &&
-		r.Shard == o.Shard && r.NoDiscovery == o.NoDiscovery
-}
-
-// save writes the state beside the old one and then in its place, so that an
-// end at any moment leaves one of the two.
-func (r *scanRequest) save(state *scan.State) error {
-	var err error
-	if state.Request, err = json.Marshal(r); err != nil {
-		return err
-	}
-	b, err := json.Marshal(state)
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(r.file), filepath.Base(r.file)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(tmp, bytes.NewReader(b))
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), r.file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
+	return saved, nil
 }
 
 // typed reads the command line.
@@ -194,7 +126,7 @@ func (f *scanFlags) aim(ctx context.Context, s *streams, r *scanRequest, args []
 	if err != nil {
 		return err
 	}
-	ask := target.Request{Specs: args, Exclude: f.exclude, Zone: f.iface, CanonicalZone: canonicalZone}
+	ask := target.Request{Specs: args, Exclude: splitExcludes(f.exclude), Zone: f.iface, CanonicalZone: canonicalZone}
 	var owned []netip.Prefix
 	if pol != nil {
 		ask.Never, owned = pol.NeverScanPrefixes(), pol.OwnedPrefixes()
@@ -219,6 +151,25 @@ func (f *scanFlags) aim(ctx context.Context, s *streams, r *scanRequest, args []
 	}
 	r.take(found.Set)
 	return nil
+}
+
+// splitExcludes cuts lists at commas, where every part is a whole target:
+// within one, commas list octets (10.0.0.1,2).
+func splitExcludes(list []string) []string {
+	var out []string
+	for _, item := range list {
+		parts := strings.Split(item, ",")
+		whole := func(p string) bool {
+			return strings.Count(p, ".") >= 3 || strings.ContainsAny(p, ":abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+		}
+		if slices.ContainsFunc(parts, func(p string) bool { return !whole(strings.TrimSpace(p)) }) {
+			parts = []string{item}
+		}
+		for _, p := range parts {
+			out = append(out, strings.TrimSpace(p))
+		}
+	}
+	return out
 }
 
 // guard refuses a scope that the person has not confirmed.
@@ -285,128 +236,4 @@ func openLists(s *streams, lists map[*[]target.File][]string) (closeAll func(), 
 		}
 	}
 	return closeAll, nil
-}
-
-// wideTargets is up to how many addresses every TCP port is asked by default.
-const wideTargets = 8
-
-// choosePorts reads -p, --tcp and --udp.
-func (f *scanFlags) choosePorts(r *scanRequest) error {
-	tcp := f.tcp || !f.udp
-	if f.ports == "" {
-		r.usualPorts(tcp, f.udp)
-		return nil
-	}
-	p, err := target.ParsePorts(f.ports, portsByName)
-	if err != nil {
-		return usage("write ports as 22,80,1000-2000 or all", "%w", err)
-	}
-	if p.Said {
-		r.TCP, r.UDP = p.TCP.List(), p.UDP.List()
-		return nil
-	}
-	if tcp {
-		r.TCP = p.TCP.List()
-	}
-	if f.udp {
-		r.UDP = p.UDP.List()
-	}
-	return nil
-}
-
-// usualPorts are asked where none were named: of few hosts all of TCP, else
-// those that the knowledge base has something to say of.
-func (r *scanRequest) usualPorts(tcp, udp bool) {
-	if tcp {
-		if r.targets.Len() <= wideTargets {
-			r.TCP = target.PortList{{First: 1, Last: 65535}}.List()
-		} else {
-			r.TCP = advisedPorts(exposure.TCP, 1024)
-			r.notes = append(r.notes, fmt.Sprintf("asking the %d best-known TCP ports of each host; -p all asks every one", len(r.TCP)))
-		}
-	}
-	if udp {
-		r.UDP = advisedPorts(exposure.UDP, 0)
-		r.notes = append(r.notes, fmt.Sprintf("asking the %d best-known UDP ports of each host; -p names others", len(r.UDP)))
-	}
-}
-
-// advisedPorts are the ports up to low and those that have advice.
-func advisedPorts(proto exposure.Proto, low int) []uint16 {
-	book, set := openBook(), map[uint16]bool{}
-	for p := 1; p <= low; p++ {
-		set[uint16(p)] = true
-	}
-	for _, a := range book.All() {
-		for _, r := range a.Ports {
-			if r.Proto == proto && int(r.Last)-int(r.First) <= 16 {
-				for p := int(r.First); p <= int(r.Last); p++ {
-					set[uint16(p)] = true
-				}
-			}
-		}
-	}
-	var out []uint16
-	for p := range set {
-		out = append(out, p)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func openBook() *knowledge.Book { return knowledge.Open() }
-
-// portsByName looks a service name up in the registry.
-func portsByName(name string) []target.PortRef {
-	var out []target.PortRef
-	for _, e := range openBook().ByName(name) {
-		out = append(out, target.PortRef{Proto: e.Proto, Port: e.Port})
-	}
-	return out
-}
-
-// publicRate is the most that public targets are asked a second where nobody
-// said otherwise: the path there is shared.
-const publicRate = 5000
-
-func (f *scanFlags) pace(r *scanRequest) (pace.Options, error) {
-	o := pace.Options{MaxRate: r.MaxRate, HalfOpen: r.HalfOpen}
-	if r.MaxRate < 0 || r.HalfOpen < 0 {
-		return o, usage("give a positive number", "--max-rate and --max-half-open are counts")
-	}
-	if r.Rate != scan.Auto && r.Rate != "" {
-		n, err := strconv.ParseFloat(r.Rate, 64)
-		if err != nil || !(n > 0) || n > 1e8 {
-			return o, usage("write --rate auto, or a number of probes a second", "--rate %q is no rate", r.Rate)
-		}
-		o.Rate = n
-		return o, nil
-	}
-	if o.MaxRate == 0 && r.public() {
-		o.MaxRate = publicRate
-	}
-	return o, nil
-}
-
-// public tells whether any target is an address of the public network.
-func (r *scanRequest) public() bool {
-	for g := range r.targets.Ranges() {
-		for _, a := range []netip.Addr{g.First, g.Last} {
-			if exposure.ScopeOf(a) == exposure.ScopePublic {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func parseFrom(text string) (netip.Addr, error) {
-	if text == "" {
-		return netip.Addr{}, nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return a, usage("write an address of this host", "--from-addr %q is no address", text)
-	}
-	return a, nil
 }

@@ -101,6 +101,8 @@ type Scan struct {
 	Hosts   []HostScan `json:"hosts"`
 	Stats   ScanStats  `json:"stats"`
 	Gaps    []Gap      `json:"incomplete"`
+	// Notes are for people: what a state does not tell by itself.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // ScanStats counts probes.

@@ -41,7 +41,8 @@ func ScanJSON(w io.Writer, host string, scan *exposure.Scan) error {
 		}
 		buf = buf[:0]
 	}
-	buf = append(appendStats(append(buf, "],\n"...), &scan.Stats), "}\n"...)
+	buf = appendNotes(append(buf, "],\n"...), scan.Notes)
+	buf = append(appendStats(buf, &scan.Stats), "}\n"...)
 	if _, err := w.Write(buf); err != nil {
 		return fmt.Errorf("write the scan as JSON: %w", err)
 	}
@@ -55,6 +56,18 @@ func appendGaps(dst []byte, gaps []exposure.Gap) []byte {
 		dst = append(trimLast(appendField(dst, "why", g.Why)), '}', ',')
 	}
 	return append(closeList(dst), ',')
+}
+
+// appendNotes leaves an empty list out.
+func appendNotes(dst []byte, notes []string) []byte {
+	if len(notes) == 0 {
+		return dst
+	}
+	dst = append(appendKey(dst, "notes"), '[')
+	for _, n := range notes {
+		dst = append(appendString(dst, n), ',')
+	}
+	return append(closeList(dst), ',', '\n')
 }
 
 func appendStats(dst []byte, s *exposure.ScanStats) []byte {

@@ -58,7 +58,7 @@ func hostScanGen(t *rapid.T) exposure.HostScan {
 }
 
 func scanGen(t *rapid.T) exposure.Scan {
-	s := exposure.Scan{Taken: time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "taken"), 7).UTC(), Hosts: []exposure.HostScan{}, Gaps: []exposure.Gap{},
+	s := exposure.Scan{Taken: time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "taken"), 7).UTC(), Hosts: []exposure.HostScan{}, Gaps: []exposure.Gap{}, Notes: []string{"a \x1b note"},
 		Stats: exposure.ScanStats{Sent: rapid.Int64().Draw(t, "sent"), Received: rapid.Int64().Draw(t, "recv"), Seconds: rapid.Float64().Draw(t, "sec"),
 			Loss: exposure.ScanLoss{CanarySent: rapid.Int64().Draw(t, "cs"), CanaryLost: rapid.Int64().Draw(t, "cl"), Estimate: rapid.Float64().Draw(t, "est")}}}
 	for range rapid.IntRange(0, 3).Draw(t, "hosts") {

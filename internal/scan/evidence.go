@@ -118,6 +118,7 @@ type document struct {
 	Hosts  []exposure.HostScan `json:"hosts"`
 	Stats  exposure.ScanStats  `json:"stats"`
 	Gaps   []exposure.Gap      `json:"incomplete"`
+	Notes  []string            `json:"notes"`
 }
 
 func readJSON(r io.Reader) (exposure.Scan, error) {
@@ -138,7 +139,7 @@ func readJSON(r io.Reader) (exposure.Scan, error) {
 			return exposure.Scan{}, err
 		}
 	}
-	return exposure.Scan{Taken: d.Taken, Hosts: d.Hosts, Stats: d.Stats, Gaps: d.Gaps}, nil
+	return exposure.Scan{Taken: d.Taken, Hosts: d.Hosts, Stats: d.Stats, Gaps: d.Gaps, Notes: d.Notes}, nil
 }
 
 // checkHost completes and checks one host: the JSON leaves the address of a

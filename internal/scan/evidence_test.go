@@ -30,7 +30,7 @@ func scanJSON(t testing.TB, s exposure.Scan) string {
 
 func sampleScan() exposure.Scan {
 	addr := netip.MustParseAddr("fe80::1%eth0")
-	return exposure.Scan{Taken: time.Unix(1700000000, 5).UTC(), Gaps: []exposure.Gap{{View: "network", Why: "why"}},
+	return exposure.Scan{Taken: time.Unix(1700000000, 5).UTC(), Notes: []string{"note"}, Gaps: []exposure.Gap{{View: "network", Why: "why"}},
 		Stats: exposure.ScanStats{Sent: 3, Received: 2, Seconds: 1.5, Loss: exposure.ScanLoss{CanarySent: 2, CanaryLost: 1, Estimate: 0.5}},
 		Hosts: []exposure.HostScan{{Addr: addr, Name: "h", Up: true, States: map[exposure.PortStateName]int{exposure.Closed: 9},
 			Ports: []exposure.PortState{{Addr: addr, Port: 22, Proto: exposure.TCP, State: exposure.Open, Reason: "syn-ack",

@@ -25,6 +25,7 @@ func Merge(scans []exposure.Scan) exposure.Scan {
 				out.Gaps = append(out.Gaps, g)
 			}
 		}
+		out.Notes = append(out.Notes, s.Notes...)
 		for i := range s.Hosts {
 			at, ok := index[s.Hosts[i].Addr]
 			if !ok {

@@ -14,7 +14,6 @@ import (
 type Result struct {
 	exposure.Scan
 	Asked map[exposure.Proto]string // how each protocol was asked: syn, connect, udp
-	Notes []string                  // for people: what the result does not tell by itself
 
 	ledgers []*ledger
 }

@@ -84,7 +84,7 @@ func Survey(ctx context.Context, o SurveyOptions) (Result, error) {
 		if ctx.Err() != nil && len(v.out.Gaps) == gaps {
 			v.gap("the scan was interrupted before its end")
 		}
-		if ctx.Err() != nil || v.cutOff() {
+		if ctx.Err() != nil || v.cutOff(len(v.out.Gaps) > gaps) {
 			break
 		}
 	}
@@ -94,13 +94,13 @@ func Survey(ctx context.Context, o SurveyOptions) (Result, error) {
 }
 
 // cutOff tells, once a sweep was made, that the way to the targets is gone:
-// asking on would learn nothing.
-func (v *survey) cutOff() bool {
+// asking on would learn nothing. said tells that there is a gap for it.
+func (v *survey) cutOff(said bool) bool {
 	if v.ways == nil || v.ways.table == nil || len(v.ways.used) == 0 {
 		return false
 	}
 	err := v.ways.down()
-	if err != nil {
+	if err != nil && !said {
 		v.gap("%v: the scan ended early", err)
 	}
 	return err != nil

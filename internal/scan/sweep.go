@@ -98,7 +98,7 @@ func (v *survey) sweepTCP(ctx context.Context, stage string, w Work, hosts []net
 		}
 	}
 	v.out.Asked[exposure.TCP] = Connect
-	return v.sweep(ctx, stage, v.connect(), w, at, take)
+	return v.sweep(ctx, stage, v.connect(hosts), w, at, take)
 }
 
 func (v *survey) wide(hosts []netip.Addr, stage string) Asker {
@@ -133,10 +133,20 @@ func (a wideAsker) Sweep(ctx context.Context, w Work, tell func(uint64, exposure
 	return a.t.Sweep(ctx, w, tell)
 }
 
-type connectAsker struct{ t *connect.Network }
+type connectAsker struct {
+	t    *connect.Network
+	pace *connectPace
+}
 
+// Sweep also minds the trackers on the way: connect's own tries are at least
+// two, and each silent one stays in them.
 func (a connectAsker) Sweep(ctx context.Context, w Work, tell func(uint64, exposure.PortState)) (exposure.ScanStats, []exposure.Gap, error) {
-	return a.t.Sweep(ctx, w, tell)
+	return a.t.Sweep(ctx, w, func(i uint64, p exposure.PortState) {
+		if p.Reason == "no-response" {
+			a.pace.c.Silent(time.Now(), 2)
+		}
+		tell(i, p)
+	})
 }
 
 type udpAsker struct{ t *udp.Transport }
@@ -145,8 +155,9 @@ func (a udpAsker) Sweep(ctx context.Context, w Work, tell func(uint64, exposure.
 	return a.t.Sweep(ctx, w, tell)
 }
 
-func (v *survey) connect() Asker {
-	return connectAsker{&connect.Network{From: v.o.From, Iface: v.o.Iface, Pace: newConnectPace(v.o.Pace)}}
+func (v *survey) connect(hosts []netip.Addr) Asker {
+	p := newConnectPace(v.pace(hosts))
+	return connectAsker{&connect.Network{From: v.o.From, Iface: v.o.Iface, Pace: p}, p}
 }
 
 // connectPace makes a Control speak connect's language.
@@ -205,7 +216,7 @@ func (v *survey) askUDP(ctx context.Context) error {
 	}
 	v.out.Asked[exposure.UDP] = "udp"
 	t := &udp.Transport{From: v.o.From, Iface: v.o.Iface, Rate: v.o.Pace.Rate, MaxRate: v.o.Pace.MaxRate,
-		Patience: v.o.UDPWait, Note: func(why string) { v.out.Notes = append(v.out.Notes, why) }}
+		Patience: v.o.UDPWait, Note: func(why string) { v.out.Notes = append(v.out.Notes, why+"; a longer --udp-wait settles them") }}
 	if err := v.sweep(ctx, StageUDP, udpAsker{t}, v.live(plan), &v.udpAt, func(_ uint64, p exposure.PortState) { v.udp.take(p) }); err != nil {
 		return fmt.Errorf("ask UDP ports: %w", err)
 	}

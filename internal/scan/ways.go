@@ -126,6 +126,10 @@ func (w *ways) Hop(dst netip.Addr) (*wide.Hop, error) {
 		return h, nil
 	}
 	p, err := w.table.Path(dst)
+	var why *route.Error
+	if errors.As(err, &why) {
+		return nil, why.Err // without the address: there may be thousands alike
+	}
 	if err != nil {
 		return nil, err
 	}

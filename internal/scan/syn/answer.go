@@ -21,6 +21,9 @@ const (
 	adminProhibited
 	hostProhibited
 	netProhibited
+	noRoute
+	beyondScope
+	rejectRoute
 	synAck
 )
 
@@ -41,6 +44,9 @@ var meaning = [...]struct {
 	adminProhibited: {exposure.Filtered, "admin-prohibited"},
 	hostProhibited:  {exposure.Filtered, "host-prohibited"},
 	netProhibited:   {exposure.Filtered, "net-prohibited"},
+	noRoute:         {exposure.Filtered, "no-route"},
+	beyondScope:     {exposure.Filtered, "beyond-scope"},
+	rejectRoute:     {exposure.Filtered, "reject-route"},
 	synAck:          {exposure.Open, "syn-ack"},
 }
 

@@ -18,9 +18,9 @@ var codes4 = [...]string{
 	"admin-prohibited", "host-prohibited", "host-prohibited",
 }
 
-// Codes of RFC 4443 section 3.1.
+// Codes of RFC 4443 section 3.1, in the words that nmap has for them.
 var codes6 = [...]string{
-	"net-unreach", "admin-prohibited", "net-unreach", "host-unreach", PortUnreach, "admin-prohibited", "net-prohibited",
+	"no-route", "admin-prohibited", "beyond-scope", "host-unreach", PortUnreach, "admin-prohibited", "reject-route",
 }
 
 // Reason names an ICMP (or, v6, ICMPv6) message; ok is false where it is no

@@ -14,14 +14,15 @@ type code uint8
 const (
 	nothing code = iota
 	notPermitted
-	refused // by ICMP; the reason follows from refusedFirst on
-	reset   = code(64)
-	synAck  = code(65)
+	refused                   // by ICMP; the reason follows from refusedFirst on
+	hostUnreach = refused + 1 // reasons[1]
+	reset       = code(64)
+	synAck      = code(65)
 )
 
 // reasons are the ICMP refusals, in nmap's words.
 var reasons = [...]string{"port-unreach", "host-unreach", "net-unreach", "proto-unreach",
-	"admin-prohibited", "host-prohibited", "net-prohibited", "no-route", "dest-unreach"}
+	"admin-prohibited", "host-prohibited", "net-prohibited", "no-route", "beyond-scope", "reject-route", "dest-unreach"}
 
 // refusal is the code of an ICMP destination-unreachable message.
 func refusal(v6 bool, kind, sub byte) (code, bool) {

@@ -103,13 +103,15 @@ func kindOf(h *Hop, dst netip.Addr) int {
 	return byRaw4
 }
 
+var errNoIPv6 = errors.New("this host has no IPv6")
+
 // put adds one frame.
 func (p *post) put(h *Hop, dst netip.Addr, sport, dport uint16, seq uint32) error {
 	kind := kindOf(h, dst)
 	b := p.open[kind]
 	if b == nil {
 		if p.fds[kind] < 0 {
-			return fmt.Errorf("send to %s: this host has no IPv6", dst)
+			return errNoIPv6
 		}
 		b = <-p.free
 		b.fd, b.n = p.fds[kind], 0

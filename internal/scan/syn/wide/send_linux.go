@@ -1,6 +1,7 @@
 package wide
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -9,7 +10,7 @@ import (
 // then what was never asked. It returns how many.
 func (s *sweep) send(now time.Time, n int) int {
 	c, level := since(s.begun, now), s.control.Level()
-	sent := 0
+	sent, unsent := 0, 0
 	for sent < n && s.way == nil {
 		switch {
 		case s.canaries.due():
@@ -22,9 +23,16 @@ func (s *sweep) send(now time.Time, n int) int {
 			}
 			w.sent, w.level = c, level
 			w.try++
-			s.sendTry(w)
+			if !s.sendTry(w) {
+				continue
+			}
 		case s.win.next.Load() < s.work.Len() && s.win.room() > 0:
-			s.sendTry(waiting{number: s.win.begin(), sent: c, level: level})
+			if !s.sendTry(waiting{number: s.win.begin(), sent: c, level: level}) {
+				if unsent++; unsent >= burst {
+					n = sent // time to look at the answers
+				}
+				continue
+			}
 		default:
 			n = sent
 			continue
@@ -40,18 +48,30 @@ func (s *sweep) send(now time.Time, n int) int {
 	return sent
 }
 
-func (s *sweep) sendTry(w waiting) {
+// sendTry sends one try; false means that there is no way, which settles it.
+func (s *sweep) sendTry(w waiting) bool {
 	addr, port := s.work.At(w.number)
 	seq := s.cookie.seq(s.win.slot(w.number), w.number, false)
 	if err := s.put(addr, port, w.try, seq); err != nil {
-		s.unroutable[err.Error()]++
-		s.win.settle(w.number)
-		s.settled++
-		return
+		s.noWay(w.number, err)
+		return false
 	}
 	s.queues[w.try].push(w)
 	s.waits++
 	s.canaries.owed++
+	return true
+}
+
+// noWay settles a probe that cannot be sent: a host that is not on its link is
+// told as a router before it would, all else is the asker's and no state.
+func (s *sweep) noWay(number uint64, err error) {
+	if errors.Is(err, ErrNoHost) {
+		s.settle(number, hostUnreach, 0, 0)
+		return
+	}
+	s.unroutable[err.Error()]++
+	s.win.settle(number)
+	s.settled++
 }
 
 func (s *sweep) sendCanary(c clock, level uint8) {

@@ -15,6 +15,11 @@ var ErrUnsupported = errors.New("raw SYN scans over the network are made on Linu
 // away under it.
 var ErrDown = errors.New("the way to the targets is gone")
 
+// ErrNoHost is wrapped by a Router for a host that is not on its link (no
+// answer to ARP or neighbour discovery): its ports are filtered, host-unreach,
+// as the last router before it would say.
+var ErrNoHost = errors.New("the host does not answer on the link")
+
 // Bounds of a sweep.
 const (
 	maxWindow = 1 << 20 // probes begun and not settled
@@ -29,7 +34,8 @@ type Work interface {
 	At(i uint64) (netip.Addr, uint16)
 }
 
-// Router tells how packets reach an address. Its Hops must not change.
+// Router tells how packets reach an address. Its Hops must not change. An error
+// does not name the address: errors are counted by their text.
 type Router interface {
 	Hop(dst netip.Addr) (*Hop, error)
 }
