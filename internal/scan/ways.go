@@ -157,7 +157,10 @@ func (w *ways) hop(p route.Path, dst netip.Addr) (*wide.Hop, error) {
 	var header []byte
 	if framed {
 		mac := w.macs[key.next]
-		if mac == nil {
+		switch {
+		case mac == nil && key.next == dst:
+			return nil, wide.ErrNoHost
+		case mac == nil:
 			return nil, errNoNeighbour
 		}
 		header = ethernet(mac, p.HW, p.Src)
@@ -167,9 +170,9 @@ func (w *ways) hop(p route.Path, dst netip.Addr) (*wide.Hop, error) {
 	return h, nil
 }
 
-// errNoNeighbour is a host on the link that answers no ARP or neighbour
-// solicitation: nothing can be sent to it.
-var errNoNeighbour = errors.New("their host or gateway does not answer on the link (ARP, neighbour discovery)")
+// errNoNeighbour is a gateway that answers no ARP or neighbour solicitation:
+// nothing can be sent to what is behind it.
+var errNoNeighbour = errors.New("the gateway to their hosts does not answer on the link (ARP, neighbour discovery)")
 
 // ethernet is a frame's header (IEEE 802.3).
 func ethernet(to, from net.HardwareAddr, src netip.Addr) []byte {

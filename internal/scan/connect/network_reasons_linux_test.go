@@ -30,7 +30,7 @@ var (
 		{"drop", "filtered", "no-response"},
 	}
 	refusals6 = []struct{ how, state, reason string }{
-		{"reject with icmpv6 type no-route", "filtered", "net-unreach"},
+		{"reject with icmpv6 type no-route", "filtered", "no-route"},
 		{"reject with icmpv6 type admin-prohibited", "filtered", "admin-prohibited"},
 		{"reject with icmpv6 type addr-unreachable", "filtered", "host-unreach"},
 		{"reject with icmpv6 type port-unreachable", "filtered", "port-unreach"},

@@ -170,7 +170,7 @@ table inet f { chain i { type filter hook input priority 0;
 E`)
 	want := map[string][]string{
 		"10.9.0.2": {"no-response", "reset", "port-unreach", "admin-prohibited", "host-unreach", "net-prohibited"},
-		"fd09::2":  {"no-response", "reset", "port-unreach", "admin-prohibited", "host-unreach", "net-unreach"},
+		"fd09::2":  {"no-response", "reset", "port-unreach", "admin-prohibited", "host-unreach", "no-route"},
 	}
 	for dst, reasons := range want {
 		src := "10.9.0.1"
@@ -315,5 +315,31 @@ func TestSynAckAfterReset(t *testing.T) {
 	}
 	if s.read(0, 1) != 0 {
 		t.Error("an answer of another lap counts")
+	}
+}
+
+// errRouter answers every address alike.
+type errRouter struct{ err error }
+
+func (r errRouter) Hop(netip.Addr) (*Hop, error) { return nil, r.err }
+
+// What cannot be sent is not counted as sent, waits for no rate, and is one
+// gap; a host that is not on its link is told as a router would.
+func TestNoWay(t *testing.T) {
+	l := newLab(t)
+	work := grid{[]netip.Addr{netip.MustParseAddr("10.9.0.7"), netip.MustParseAddr("10.9.0.8")}, allPorts()[:5000]}
+	begun := time.Now()
+	got, stats, gaps := l.sweep(t, t.Context(), &Transport{Router: errRouter{errors.New("no route")}, Pace: pace.Options{Rate: 100}}, work)
+	if len(got) != 0 || stats.Sent != 0 || len(gaps) != 1 || time.Since(begun) > 5*time.Second {
+		t.Errorf("no way: %d states, %+v, %v after %v", len(got), stats, gaps, time.Since(begun))
+	}
+	got, stats, gaps = l.sweep(t, t.Context(), &Transport{Router: errRouter{fmt.Errorf("ARP: %w", ErrNoHost)}, Pace: pace.Options{Rate: 100}}, work)
+	if len(got) != 10000 || stats.Sent != 0 || len(gaps) != 0 {
+		t.Errorf("no host: %d states, %+v, %v", len(got), stats, gaps)
+	}
+	for _, p := range got {
+		if p.State != exposure.Filtered || p.Reason != "host-unreach" {
+			t.Fatalf("%+v", p)
+		}
 	}
 }
