@@ -24,6 +24,17 @@ type probeList []netip.AddrPort
 func (l probeList) Len() uint64                      { return uint64(len(l)) }
 func (l probeList) At(i uint64) (netip.Addr, uint16) { return l[i].Addr(), l[i].Port() }
 
+// hosts lists the addresses, each once where they stand together.
+func (l probeList) hosts() []netip.Addr {
+	var out []netip.Addr
+	for _, at := range l {
+		if len(out) == 0 || out[len(out)-1] != at.Addr() {
+			out = append(out, at.Addr())
+		}
+	}
+	return out
+}
+
 // controlsOf are random high ports of each host. They are the same whenever
 // they are asked for in one survey.
 func (v *survey) controlsOf(hosts []netip.Addr) probeList {
@@ -59,7 +70,7 @@ func (w withControls) At(i uint64) (netip.Addr, uint16) {
 func (v *survey) askControls(ctx context.Context) error {
 	var hosts []netip.Addr
 	for _, addr := range v.order {
-		if len(v.tcp.open(addr)) > 0 && len(hosts) < controlHosts && v.controls.asked(addr) == 0 {
+		if len(v.tcp.open(addr)) > 0 && len(hosts) < controlHosts && v.controls.asked(addr) < hostControls-1 {
 			hosts = append(hosts, addr)
 		}
 	}
@@ -67,10 +78,8 @@ func (v *survey) askControls(ctx context.Context) error {
 	for _, addr := range own {
 		_, _ = sweepTCP(ctx, manner{method: v.o.Method}, []netip.Addr{addr}, pickControls(), v.controls.take)
 	}
-	if len(others) > 0 {
-		if err := v.sweepTCP(ctx, StageControls, v.controlsOf(others), others, new(cursor), func(_ uint64, p exposure.PortState) { v.controls.take(p) }); err != nil {
-			return fmt.Errorf("ask controls: %w", err)
-		}
+	if err := v.askOthers(ctx, v.controlsOf(others)); err != nil {
+		return fmt.Errorf("ask controls: %w", err)
 	}
 	for _, addr := range v.order {
 		if v.echoes(addr) {
@@ -78,6 +87,27 @@ func (v *survey) askControls(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// askOthers asks controls, and recalls hosts that fell silent.
+func (v *survey) askOthers(ctx context.Context, controls probeList) error {
+	_, hosts := v.ways.split(v.order)
+	recalled, here := v.recall(hosts), map[netip.Addr]bool{}
+	list := slices.Concat(controls, recalled)
+	if len(list) == 0 {
+		return nil
+	}
+	err := v.sweepTCP(ctx, StageControls, list, list.hosts(), new(cursor), func(i uint64, p exposure.PortState) {
+		if i < uint64(len(controls)) {
+			v.controls.take(p)
+		} else if answeredBy(p) {
+			here[p.Addr] = true
+		}
+	})
+	if err == nil && ctx.Err() == nil {
+		v.missHosts(recalled, here)
+	}
+	return err
 }
 
 // echoes tells a host all of whose controls are open: a SYN proxy, a tarpit,

@@ -168,6 +168,28 @@ func (l *ledger) asked(addr netip.Addr) int {
 	return sum
 }
 
+// silent is how many ports of a host gave no answer at all.
+func (l *ledger) silent(addr netip.Addr) int {
+	i, ok := l.index[addr]
+	if !ok {
+		return 0
+	}
+	sum := 0
+	for w, n := range l.hosts[i].counts[:len(l.words)] {
+		if l.words[w] == (word{exposure.Filtered, "no-response"}) {
+			sum += int(n)
+		}
+	}
+	return sum
+}
+
+// forget drops what was settled of a host.
+func (l *ledger) forget(addr netip.Addr) {
+	if i, ok := l.index[addr]; ok {
+		l.hosts[i] = account{addr: addr}
+	}
+}
+
 // answered tells whether anything came from a host itself.
 func (l *ledger) answered(addr netip.Addr) bool {
 	i, ok := l.index[addr]

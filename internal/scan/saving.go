@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +26,13 @@ func (v *survey) mayBeSave() {
 	}
 }
 
+// saveSoon saves at the end of a stage, unless that takes long.
+func (v *survey) saveSoon() {
+	if v.saving.took < saveEvery/10 {
+		v.saveNow()
+	}
+}
+
 // saveNow saves; where that fails the scan goes on and says so.
 func (v *survey) saveNow() {
 	if v.o.Save == nil {
@@ -40,7 +48,7 @@ func (v *survey) saveNow() {
 
 func (v *survey) state() *State {
 	s := &State{Schema: StateSchema, Taken: v.out.Taken, Seconds: v.spent + time.Since(v.begun).Seconds(), Stats: v.out.Stats,
-		Gaps: v.out.Gaps, Found: v.found, TCP: v.tcpAt.mark(), UDP: v.udpAt.mark(), Answers: [2]savedLedger{v.tcp.save(), v.udp.save()}}
+		Gaps: v.out.Gaps, Found: v.found, Looked: v.looked, Greeted: v.greeted, TCP: v.tcpAt.mark(), UDP: v.udpAt.mark(), Answers: [2]savedLedger{v.tcp.save(), v.udp.save()}}
 	s.Stats.Sent += v.running.Sent
 	s.Stats.Received += v.running.Received
 	if v.loss.sent > 0 {
@@ -61,8 +69,11 @@ func (v *survey) resume() error {
 		return nil
 	}
 	v.out.Taken, v.spent, v.found = s.Taken, s.Seconds, s.Found
-	v.out.Stats = s.Stats
+	v.out.Stats, v.looked, v.greeted = s.Stats, s.Looked, s.Greeted
 	v.loss = lossSum{lost: s.Stats.Loss.Estimate * float64(s.Stats.Sent), sent: float64(s.Stats.Sent)}
+	if s.Looked.Parts > v.o.Targets.Len() || s.Looked.Done > s.Looked.Parts {
+		return fmt.Errorf("%w: part %d of %d of its targets", ErrState, s.Looked.Done, s.Looked.Parts)
+	}
 	for _, up := range s.Up {
 		h := v.host(up.Addr)
 		h.Up, h.Reason, h.MAC, h.EverythingAnswers = up.Up, up.Reason, up.MAC, up.EverythingAnswers

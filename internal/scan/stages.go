@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
 
 	"github.com/portreeve/portreeve/internal/exposure"
-	"github.com/portreeve/portreeve/internal/scan/discover"
 	"github.com/portreeve/portreeve/internal/scan/identify"
 	"github.com/portreeve/portreeve/internal/scan/order"
 	"github.com/portreeve/portreeve/internal/scan/osguess"
@@ -32,32 +30,16 @@ func (v *survey) discover(ctx context.Context) (err error) {
 		return fmt.Errorf("read the routes: %w", err)
 	}
 	if v.found && !v.o.NoDiscovery {
+		v.addGaps(v.looked.Gaps)
 		return v.arrange()
 	}
 	if v.o.NoDiscovery {
 		return v.everyTarget()
 	}
-	seen := discover.Options{From: v.o.From, Iface: v.o.Iface, MaxRate: v.o.Pace.MaxRate, Rate: v.o.Pace.Rate,
-		Progress: func(done, total uint64) { v.progress(Progress{Stage: StageHosts, Done: done, Total: total}) }}
-	if v.o.Method == Connect {
-		seen.Method = discover.Connect
+	if err := v.look(ctx); err != nil {
+		return err
 	}
-	sum, err := discover.Find(ctx, v.o.Targets, seen, func(_ uint64, h discover.Host) { v.isUp(h) })
-	v.addStats(exposure.ScanStats{Sent: sum.Stats.Sent, Received: sum.Stats.Received})
-	v.addGaps(sum.Gaps)
-	if err != nil {
-		return fmt.Errorf("look for hosts: %w", err)
-	}
-	v.found = ctx.Err() == nil
 	return v.arrange()
-}
-
-func (v *survey) isUp(h discover.Host) {
-	e := v.host(h.Addr)
-	e.Up, e.Reason, e.MAC = true, h.Reason, h.MAC
-	if mac, err := net.ParseMAC(h.MAC); err == nil {
-		v.ways.macs[h.Addr] = mac
-	}
 }
 
 // arrange lists the hosts to ask. A plan that is cut into shards is that of
@@ -150,31 +132,60 @@ func (v *survey) identify(ctx context.Context) error {
 	if !v.o.Identify {
 		return nil
 	}
+	eps := v.toGreet()
+	size := len(eps)
+	if v.o.Save != nil {
+		size = greetAtOnce
+	}
+	for done := 0; done < len(eps) && ctx.Err() == nil; {
+		part := eps[done:min(done+size, len(eps))]
+		for e, s := range identify.Greet(ctx, part, v.greeting(done, len(eps))) {
+			v.tcp.services[netip.AddrPortFrom(e.Addr.IP, e.Port)] = &s
+		}
+		if done += len(part); ctx.Err() == nil {
+			last := part[len(part)-1]
+			v.greeted = netip.AddrPortFrom(last.Addr.IP, last.Port)
+			v.mayBeSave()
+		}
+	}
+	return nil
+}
+
+// greetAtOnce is how many ports are recognised between two times that the
+// state is kept.
+const greetAtOnce = 256
+
+// toGreet is the open ports that were not greeted yet, in order.
+func (v *survey) toGreet() []exposure.Endpoint {
 	var eps []exposure.Endpoint
 	for _, addr := range v.order {
 		ports := v.tcp.open(addr)
+		slices.Sort(ports)
 		if v.known(addr).EverythingAnswers && len(ports) > maxEchoed {
-			slices.Sort(ports)
 			ports = ports[:maxEchoed]
 		}
 		for _, port := range ports {
-			eps = append(eps, exposure.Endpoint{Proto: exposure.TCP, Addr: exposure.IPAddress(addr), Port: port})
+			if !v.greeted.IsValid() || v.greeted.Compare(netip.AddrPortFrom(addr, port)) < 0 {
+				eps = append(eps, exposure.Endpoint{Proto: exposure.TCP, Addr: exposure.IPAddress(addr), Port: port})
+			}
 		}
 	}
+	return eps
+}
+
+// greeting is how ports are greeted, of all of which some are done.
+func (v *survey) greeting(before, all int) identify.Limits {
 	lim := v.o.Limits
 	lim.ServerName = func(e exposure.Endpoint) string { return v.o.Targets.Name(e.Addr.IP) }
 	if v.o.Progress != nil {
-		lim.Progress = func(done, total int) {
-			v.progress(Progress{Stage: StageIdentify, Done: uint64(done), Total: uint64(total)})
+		lim.Progress = func(done, _ int) {
+			v.progress(Progress{Stage: StageIdentify, Done: uint64(before + done), Total: uint64(all)})
 		}
 	}
 	if lim.Dial == nil && (v.o.From.IsValid() || v.o.Iface != "") {
 		lim.Dial = dialer(v.o.From, v.o.Iface).DialContext
 	}
-	for e, s := range identify.Greet(ctx, eps, lim) {
-		v.tcp.services[netip.AddrPortFrom(e.Addr.IP, e.Port)] = &s
-	}
-	return nil
+	return lim
 }
 
 // guessOS guesses the systems of the hosts that are up.

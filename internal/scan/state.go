@@ -36,6 +36,8 @@ type State struct {
 	Gaps    []exposure.Gap      `json:"gaps,omitempty"`
 	Found   bool                `json:"found"` // discovery is over
 	Up      []exposure.HostScan `json:"up,omitempty"`
+	Looked  looking             `json:"looked,omitzero"`
+	Greeted netip.AddrPort      `json:"greeted,omitzero"`
 	TCP     mark                `json:"tcp_at"`
 	UDP     mark                `json:"udp_at"`
 	Answers [2]savedLedger      `json:"answers"` // TCP, UDP

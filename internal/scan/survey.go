@@ -84,6 +84,7 @@ func Survey(ctx context.Context, o SurveyOptions) (Result, error) {
 		if ctx.Err() != nil && len(v.out.Gaps) == gaps {
 			v.gap("the scan was interrupted before its end")
 		}
+		v.saveSoon()
 		if ctx.Err() != nil || v.cutOff(len(v.out.Gaps) > gaps) {
 			break
 		}
@@ -108,11 +109,13 @@ func (v *survey) cutOff(said bool) bool {
 
 // survey is one call of Survey.
 type survey struct {
-	o     SurveyOptions
-	begun time.Time
-	spent float64 // seconds of earlier runs of a resumed survey
-	ways  *ways
-	found bool // discovery is over
+	o       SurveyOptions
+	begun   time.Time
+	spent   float64 // seconds of earlier runs of a resumed survey
+	ways    *ways
+	found   bool // discovery is over
+	looked  looking
+	greeted netip.AddrPort // the last port that was recognised
 
 	order    []netip.Addr // hosts to ask, ascending
 	hosts    map[netip.Addr]*exposure.HostScan

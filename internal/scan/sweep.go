@@ -35,12 +35,21 @@ func (v *survey) sweep(ctx context.Context, stage string, a Asker, w Work, at *c
 		return err
 	}
 	done, total, last := w.Len()-rest.Len(), w.Len(), time.Time{}
+	looked, every := last, uint64(1)
 	stats, gaps, err := a.Sweep(ctx, rest, func(j uint64, p exposure.PortState) {
 		i := rest.number(j)
 		take(i, p)
 		at.done(i)
 		done++
-		if now := time.Now(); done%64 == 0 && now.Sub(last) > 100*time.Millisecond {
+		if done%every != 0 {
+			return
+		}
+		now := time.Now()
+		every = 1
+		if now.Sub(looked) < time.Millisecond {
+			every = 64 // so fast that looking at the clock each time would cost
+		}
+		if looked = now; now.Sub(last) > 100*time.Millisecond {
 			last = now
 			v.mayBeSave()
 			v.progress(Progress{Stage: stage, Done: done, Total: total})
@@ -117,10 +126,16 @@ func (v *survey) wide(hosts []netip.Addr, stage string) Asker {
 // gateways hold.
 const politeHalfOpen = 50_000
 
+// linkStart is how many probes a scan of neighbours begins with: 60 KB, which
+// any link holds. Beyond a gateway nobody knows what lies between.
+const linkStart = 1024
+
 // pace adds the manners that the way to hosts asks for.
 func (v *survey) pace(hosts []netip.Addr) pace.Options {
 	o := v.o.Pace
-	if o.Rate <= 0 && o.HalfOpen == 0 && v.ways.gateway(hosts) {
+	if !v.ways.gateway(hosts) {
+		o.Start = linkStart
+	} else if o.Rate <= 0 && o.HalfOpen == 0 {
 		o.HalfOpen = politeHalfOpen
 	}
 	return o
@@ -189,7 +204,8 @@ func (p *connectPace) Lost(now time.Time) { p.c.Sample(now, p.c.Level(), true) }
 func (v *survey) askOwn(ctx context.Context, own []netip.Addr) error {
 	var left []netip.Addr
 	for _, addr := range own {
-		if v.tcp.asked(addr) == 0 {
+		if v.tcp.asked(addr) < len(v.o.TCP) { // what an earlier run began is asked anew
+			v.tcp.forget(addr)
 			left = append(left, addr)
 		}
 	}

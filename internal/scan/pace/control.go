@@ -18,6 +18,7 @@ type Options struct {
 	Rate     float64 // probes a second, kept; 0: found by measurement
 	MaxRate  float64 // never more than this many a second; 0: no bound
 	Floor    float64 // allowed a second where nothing is known to answer; 0: 1,000
+	Start    int     // first window; 0: 64
 	InFlight int     // largest window; 0: 65,536
 	HalfOpen int     // connections that a tracker on the way may hold for us; 0: no bound
 }
@@ -57,11 +58,14 @@ func New(o Options, now time.Time) *Control {
 	if o.InFlight <= 0 {
 		o.InFlight = 1 << 16
 	}
+	if o.Start <= 0 {
+		o.Start = startWindow
+	}
 	limit := o.Rate
 	if limit <= 0 {
 		limit = o.MaxRate
 	}
-	return &Control{o: o, window: startWindow, slowTill: math.Inf(1), lag: time.Second,
+	return &Control{o: o, window: float64(o.Start), slowTill: math.Inf(1), lag: time.Second,
 		rate: newBucket(limit, now), floor: newBucket(o.Floor, now)}
 }
 

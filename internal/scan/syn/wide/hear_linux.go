@@ -27,7 +27,7 @@ func (s *sweep) listen() {
 
 // hearEvery is how often, in milliseconds, the listener looks at the clock
 // when nothing comes.
-const hearEvery = 5
+const hearEvery = 2
 
 // heardUntil notes that all that came before c was heard. The kernel hands a
 // block over a millisecond or more after its first packet.

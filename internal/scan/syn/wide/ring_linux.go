@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Geometry of a ring: 8 MiB, handed over in blocks of 64 KiB or after a
+// Geometry of a ring: 8 MiB, handed over in blocks of 32 KiB or after a
 // millisecond.
 const (
-	blockSize   = 64 << 10
-	blockCount  = 128
+	blockSize   = 32 << 10
+	blockCount  = 256
 	retireAfter = 1
 	blockDelay  = 4 * time.Millisecond // retireAfter, in ticks of the kernel's clock
 )
