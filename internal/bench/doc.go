@@ -18,6 +18,16 @@
 // runs once into memory, and the sets of sockets that both name are compared:
 // a wrong answer is no speed, so a difference fails the run.
 //
+// Scanners are measured in a lab: a scanner and a target in two namespaces,
+// joined by a veth. What the target holds is known, so a section is a hunt for
+// it: two or more scanners in turns, every timed run's answer judged against
+// the truth (a trial), and the page says how many were found, missed and wrong.
+// Nothing leaves the two namespaces. Daemons (daemons.txt) run from temporary
+// folders and end with the section. -scans says how many runs each scanner
+// gets; a quick look at one section is
+//
+//	go run ./internal/bench -only scan-syn -scans 3 -out /tmp/page.md
+//
 // A later room adds a section: a value in sections, and a function that builds
 // its situation and lists its contests.
 package main

@@ -10,8 +10,10 @@ const intro = `# Benchmarks
 Our figures beside those of the tools people use today, measured in one run on
 one machine by ` + "`make bench`" + `. Times are medians of wall clock over paired runs in
 turns; "times as fast" is theirs divided by ours, so below 1 we are slower.
-Every command writes to /dev/null while it is timed, and once to memory, where
-the answers are compared: a row with a wrong answer is not written at all.
+Of a host and its audit, every command writes to /dev/null while it is timed,
+and once to memory, where the answers are compared: a row with a wrong answer is
+not written at all. Of a scan, every timed run's answer is compared with what is
+known to be there, and each row says what was missed or wrong.
 `
 
 // block is one section of the page.

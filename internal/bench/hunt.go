@@ -18,6 +18,9 @@ type trial struct {
 	wrongs  int
 	said    finding // without open
 	arrived float64 // probes a second, as the target counted; 0 where it did not
+	// unfinished is a run that was ended because it took too long; it said
+	// nothing.
+	unfinished bool
 }
 
 // shownMistakes bounds the lists of a trial.
@@ -46,6 +49,9 @@ func judge(truth, open answer) trial {
 
 // String is one line of the log of a run.
 func (t trial) String() string {
+	if t.unfinished {
+		return "not done after " + seconds(t.took)
+	}
 	s := fmt.Sprintf("%8s %9s  found %d", seconds(t.took), memory(t.peakKiB), t.found)
 	if t.arrived > 0 {
 		s += fmt.Sprintf("  %.0f probes/s", t.arrived)
@@ -68,6 +74,9 @@ type trials struct {
 	what, shown string
 	runs        []trial
 }
+
+// givenUp reports whether the last run was not waited for.
+func (ts trials) givenUp() bool { return len(ts.runs) > 0 && ts.runs[len(ts.runs)-1].unfinished }
 
 // of takes one figure out of every run.
 func (ts trials) of(figure func(trial) float64) []float64 {
@@ -126,7 +135,10 @@ func huntGrid(truth int, sides []trials, more ...column) grid {
 			memory(int64(slices.Max(s.of(trial.memory)))),
 			fmt.Sprintf("%d of %d runs", s.complete(truth), len(s.runs)),
 			fmt.Sprintf("%.6g (%s)", mean(found), thousands(int(slices.Min(found)))), fmt.Sprint(s.wrongs())}
-		if i > 0 {
+		if s.givenUp() {
+			cells[2], cells[4], cells[5], cells[6] = "more than "+cells[2], "–", "ended, not done", "–"
+		}
+		if i > 0 && !s.givenUp() {
 			cells[3] = fmt.Sprintf("%.3g (%.3g–%.3g, %d rounds)", versus.ratio, versus.least, versus.most, versus.rounds)
 		}
 		for _, c := range more {
@@ -162,4 +174,16 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// asFast is the goal of a ratio to another side.
+func asFast(sides []trials, other int, want float64) reached {
+	t := sides[0].against(sides[other])
+	return reached{fmt.Sprintf("at least %.3g× as fast as `%s`: %.3g×", want, sides[other].shown, t.ratio), t.ratio >= want}
+}
+
+// everyPort is the goal to find all in all runs.
+func everyPort(ours trials, truth int) reached {
+	n := ours.complete(truth)
+	return reached{fmt.Sprintf("all %d open ports in every run: %d of %d", truth, n, len(ours.runs)), n == len(ours.runs)}
 }

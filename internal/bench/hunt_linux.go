@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ type scanner struct {
 	shown string
 	tells func(out []byte) (finding, error)
 	most  int // rounds at most, for the slow; 0: all
+	// patience ends a run that is not done by then, and it is not run again; 0:
+	// a run that takes too long is an error.
+	patience time.Duration
 }
 
 // ourScanner is our program; exit 3 (done in part) is judged by what it found.
@@ -74,7 +78,7 @@ func (h hunt) run(ctx context.Context) ([]trials, error) {
 	for round := range h.rounds {
 		for _, i := range order {
 			s := h.scanners[i]
-			if s.most > 0 && round >= s.most {
+			if s.most > 0 && round >= s.most || sides[i].givenUp() {
 				continue
 			}
 			t, err := h.try(ctx, s)
@@ -96,8 +100,13 @@ func (h hunt) try(ctx context.Context, s scanner) (trial, error) {
 	if h.meter != nil {
 		stop = h.meter()
 	}
-	m, err := runOnce(ctx, s.argv)
+	limited, cancel := context.WithTimeout(ctx, cmp.Or(s.patience, tooLong))
+	defer cancel()
+	m, err := runOnce(limited, s.argv)
 	arrived, counted := stop()
+	if limited.Err() != nil && ctx.Err() == nil && s.patience > 0 {
+		return trial{took: s.patience, unfinished: true}, counted
+	}
 	if err := errors.Join(err, counted); err != nil {
 		return trial{}, err
 	}
@@ -135,8 +144,6 @@ func runOnce(ctx context.Context, argv []string) (measured, error) {
 		return measured{}, err
 	}
 	defer func() { _ = out.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, tooLong)
-	defer cancel()
 	cmd := inGroup(exec.CommandContext(ctx, "time", append([]string{"-f", "%M", "-o", peak}, argv...)...))
 	cmd.Stdout = out
 	var m measured

@@ -196,6 +196,8 @@ func recognise(ctx context.Context, o options, list []endpointToName) (result, e
 
 // ask runs one side once and counts what it said rightly.
 func (r *recognition) ask(ctx context.Context, side recogniser, list []endpointToName) error {
+	ctx, cancel := context.WithTimeout(ctx, tooLong)
+	defer cancel()
 	m, err := runOnce(ctx, side.argv)
 	if err != nil {
 		return err

@@ -68,18 +68,6 @@ func scanSYN(ctx context.Context, o options) (result, error) {
 	}, nil
 }
 
-// asFast is the goal of a ratio to another side.
-func asFast(sides []trials, other int, want float64) reached {
-	t := sides[0].against(sides[other])
-	return reached{fmt.Sprintf("at least %.3g× as fast as `%s`: %.3g×", want, sides[other].shown, t.ratio), t.ratio >= want}
-}
-
-// everyPort is the goal to find all in all runs.
-func everyPort(ours trials, truth int) reached {
-	n := ours.complete(truth)
-	return reached{fmt.Sprintf("all %d open ports in every run: %d of %d", truth, n, len(ours.runs)), n == len(ours.runs)}
-}
-
 // lossy drops SYNs at random where the target receives them.
 const lossy = `nft -f - <<'END'
 table inet lossy {
@@ -96,7 +84,7 @@ const lostShare = 0.20
 // scanLoss asks them over a path that loses one probe in five.
 func scanLoss(ctx context.Context, o options) (result, error) {
 	slow := nmapScanner("nmap", "-sS", "-p-", targetAddr)
-	slow.most = 3
+	slow.most, slow.patience = 1, 3*time.Minute
 	sides, err := portsHunt(ctx, lossy, max(3, o.scans/2),
 		ourScanner(o, "ours", "-p-", "--method", "syn", targetAddr), slow,
 		masscanScanner("--rate", "300000", "-p1-65535", targetAddr))

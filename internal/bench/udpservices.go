@@ -181,7 +181,7 @@ func answerSIP(q []byte) []byte {
 
 // answerCoAP acknowledges a request with 2.05 (RFC 7252, 3).
 func answerCoAP(q []byte) []byte {
-	if len(q) < 4 || q[0]>>6 != 1 || q[0]&15 > 8 || len(q) < 4+int(q[0]&15) {
+	if len(q) < 4 || q[0]>>6 != 1 || q[1]>>5 != 0 || q[0]&15 > 8 || len(q) < 4+int(q[0]&15) {
 		return nil
 	}
 	reply := bytes.Clone(q[:4+q[0]&15])
