@@ -42,6 +42,7 @@ func (s *sweep) openRings() error {
 func (s *sweep) close() {
 	var closing sync.WaitGroup
 	for _, r := range s.rings {
+		s.overrun += r.dropped()
 		closing.Go(r.close)
 	}
 	if s.post != nil {

@@ -75,6 +75,8 @@ type sweep struct {
 	taken    int64         // of them, settled
 	settled  uint64
 	sent     int64
+	mute     int64   // probes settled without an answer
+	overrun  int64   // packets that found the rings full
 	silent   float64 // share of settled probes without answer, of late
 
 	way        error     // why the way is gone
@@ -160,6 +162,7 @@ func (s *sweep) giveUp(now time.Time, c clock) {
 			return
 		}
 		s.silent += (1 - s.silent) / 256
+		s.mute++
 		s.settle(q.pop().number, nothing, 0, 0)
 	}
 }
@@ -310,6 +313,9 @@ func (s *sweep) gaps(ctx context.Context) []exposure.Gap {
 	}
 	if n := s.post.forbidden.Load(); n > 0 {
 		say("this host's own firewall refused to send %d packets: ports called filtered may be so because of it", n)
+	}
+	if s.overrun > 0 && s.mute > 0 {
+		say("this machine was too slow to read %d packets: among the %d ports without an answer some may have given one; a lower --rate helps", s.overrun, s.mute)
 	}
 	for why, n := range s.unroutable {
 		say("%d probes were not sent: %s", n, why)
