@@ -147,7 +147,18 @@ func scanUDP(ctx context.Context, o options) (result, error) {
 		grids:     []grid{huntGrid(len(services), sides, spread("called closed, of 41", "%.0f", trial.closedPorts))},
 		goals: []reached{asFast(sides, 1, 2),
 			{fmt.Sprintf("nothing wrongly open: %d", sides[0].wrongs()), sides[0].wrongs() == 0}},
+		notes: closedNote(sides),
 	}, nil
+}
+
+// closedNote says so where the two did not learn the same of closed ports: the
+// times then do not compare the same work.
+func closedNote(sides []trials) []string {
+	ours, theirs := median(sides[0].of(trial.closedPorts)), median(sides[1].of(trial.closedPorts))
+	if ours == theirs {
+		return nil
+	}
+	return []string{fmt.Sprintf("Not the same work: of the 41 closed ports ours calls %.0f closed, nmap %.0f; what is called neither open nor closed is left as open|filtered.", ours, theirs)}
 }
 
 func serviceNames() string {
