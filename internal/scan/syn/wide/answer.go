@@ -69,13 +69,12 @@ func read(b []byte) (heard, bool) {
 	if !ok {
 		return heard{}, false
 	}
-	switch p.proto {
-	case protoTCP:
+	six := p.src.Is6()
+	switch {
+	case p.proto == protoTCP:
 		return readTCP(p)
-	case 1:
-		return readRefusal(p, false)
-	case 58:
-		return readRefusal(p, true)
+	case p.proto == 1 && !six, p.proto == 58 && six:
+		return readRefusal(p, six)
 	}
 	return heard{}, false
 }
