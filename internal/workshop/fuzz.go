@@ -5,11 +5,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // fuzzTarget is one native fuzz function.
@@ -28,13 +31,32 @@ func fuzz(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range targets {
-		if err := fuzzOne(ctx, t, *each); err != nil {
-			return fmt.Errorf("fuzz %s in %s: %w", t.name, t.pkg, err)
-		}
+	if err := fuzzAll(ctx, targets, *each); err != nil {
+		return err
 	}
 	fmt.Printf("fuzz: %d targets, %s each\n", len(targets), each)
 	return nil
+}
+
+// fuzzAll runs as many targets side by side as there are processors, each with
+// one worker: starting a target takes as long as fuzzing it.
+func fuzzAll(ctx context.Context, targets []fuzzTarget, each time.Duration) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	var printing sync.Mutex
+	for _, t := range targets {
+		group.Go(func() error {
+			said, err := fuzzOne(ctx, t, each)
+			printing.Lock()
+			defer printing.Unlock()
+			fmt.Print(said)
+			if err != nil {
+				return fmt.Errorf("fuzz %s in %s: %w", t.name, t.pkg, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // fuzzTries is how often a target is started whose time ran out badly.
@@ -43,14 +65,14 @@ const fuzzTries = 3
 // fuzzOne runs one target. The go command sometimes takes the end of its own
 // fuzzing time for a failure of the target ("context deadline exceeded" and no
 // failing input); that says nothing about the target, so it runs again.
-func fuzzOne(ctx context.Context, t fuzzTarget, each time.Duration) error {
+func fuzzOne(ctx context.Context, t fuzzTarget, each time.Duration) (said string, err error) {
 	for try := 1; ; try++ {
-		var said bytes.Buffer
-		cmd := command(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), t.pkg)
-		cmd.Stdout = io.MultiWriter(cmd.Stdout, &said)
-		err := cmd.Run()
-		if err == nil || try == fuzzTries || !ranOut(said.String()) {
-			return err
+		var out bytes.Buffer
+		cmd := command(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "-parallel=1", t.pkg)
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err = cmd.Run()
+		if err == nil || try == fuzzTries || !ranOut(out.String()) {
+			return out.String(), err
 		}
 	}
 }

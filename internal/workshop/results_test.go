@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,5 +127,14 @@ func TestSkipsThatHideAGap(t *testing.T) {
 	silent := skipJudge{root: true, kernelHas: config(nil).has}
 	if why := silent.refuse("kernel lacks CONFIG_MPTCP"); why != "" {
 		t.Errorf("a kernel that does not show its configuration: %s", why)
+	}
+}
+
+// The tests that run the built program are found by name, and they are those
+// of the command line alone.
+func TestProgramTestsAreFound(t *testing.T) {
+	names, err := programTests("../cli")
+	if err != nil || !slices.Contains(names, "TestScanByEveryMethod") || slices.Contains(names, "TestMain") || slices.Contains(names, "TestScanUsage") {
+		t.Errorf("%q, %v", names, err)
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 )
 
 // runTests does the set-up that the tests use, runs them (never from the
@@ -28,7 +31,11 @@ func runTests(ctx context.Context, args []string) error {
 		if why := noRaceDetector(); why != "" {
 			return skipChore("the tests with the race detector", why)
 		}
-		goTest = append(goTest, "-race")
+		skip, err := programTests("internal/cli")
+		if err != nil {
+			return err
+		}
+		goTest = append(goTest, "-race", "-skip=^("+strings.Join(skip, "|")+")$")
 	}
 	patterns := flags.Args()
 	if len(patterns) == 0 {
@@ -100,4 +107,29 @@ func (r *results) read(in io.Reader) error {
 			return fmt.Errorf("read go test's output: %w", err)
 		}
 	}
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// programTests names the tests of a folder that run the built program: those
+// in its _linux_test.go files. The race detector is not in that program and
+// sees nothing of it, so they are not run twice.
+func programTests(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_linux_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("list the tests that run the program: %w", err)
+		}
+		for _, m := range testFunc.FindAllSubmatch(text, -1) {
+			if name := string(m[1]); name != "TestMain" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, nil
 }
