@@ -38,6 +38,7 @@ type Control struct {
 	rate     bucket // Rate or MaxRate
 	floor    bucket
 	tracked  tracker
+	police   policer
 }
 
 // outcome counts samples.
@@ -84,6 +85,9 @@ func (c *Control) Allow(now time.Time, inFlight int) (n int, wait time.Duration)
 	if c.rate.limited() {
 		n = min(n, c.rate.ready(now))
 	}
+	if c.police.limits() {
+		n = min(n, c.police.ceiling.ready(now))
+	}
 	if c.o.HalfOpen > 0 {
 		n = min(n, max(c.o.HalfOpen-inFlight-c.tracked.held(now), 0))
 	}
@@ -107,6 +111,8 @@ func (c *Control) Sent(now time.Time, n int) {
 	c.used = c.used || n > 0 && n >= c.allowed/2
 	c.rate.take(now, n)
 	c.floor.take(now, n)
+	c.police.ceiling.take(now, n)
+	c.police.sent += float64(n)
 }
 
 // Silent tells that n probes were given up: a connection tracker on the way
@@ -120,6 +126,7 @@ func (c *Control) Silent(now time.Time, n int) {
 // Answered tells that n more probes are known to have got through.
 func (c *Control) Answered(n int) {
 	c.answers = c.answers || n > 0
+	c.police.passed += float64(n)
 	if !c.used || c.o.Rate > 0 {
 		return
 	}
@@ -136,17 +143,28 @@ func (c *Control) Lag(d time.Duration) { c.lag = d }
 
 // Level is what a sample that is sent now belongs to.
 func (c *Control) Level() uint8 {
+	if c.police.limits() {
+		return Policed
+	}
 	return uint8(min(bits.Len(uint(c.window)), maxLevels-1))
 }
 
 // Sample tells what became of a probe that should be answered.
 func (c *Control) Sample(now time.Time, level uint8, lost bool) {
-	l := &c.levels[min(level, maxLevels-1)]
-	l.sent++
 	c.total.sent++
 	if lost {
-		l.lost++
 		c.total.lost++
+	}
+	if c.o.Rate <= 0 && (level == Policed || !c.police.limits()) {
+		c.police.sample(now, lost, c.lag)
+	}
+	if level >= Policed {
+		return // the window had no part in it
+	}
+	l := &c.levels[level]
+	l.sent++
+	if lost {
+		l.lost++
 	}
 	if l.sent > 2048 {
 		l.sent, l.lost = l.sent/2, l.lost/2

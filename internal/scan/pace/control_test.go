@@ -211,3 +211,18 @@ func TestTimeoutFollowsTheRoundTrip(t *testing.T) {
 		t.Errorf("%v for a round trip of 1 us", got)
 	}
 }
+
+// A host that limits its answers by the clock is asked no faster than it
+// answers: little is lost, and most of what it lets through is used.
+func TestKeepsBelowAPolicer(t *testing.T) {
+	for _, capacity := range []float64{200, 1000, 3000} {
+		p := &path{capacity: capacity, queue: 50, rtt: 100 * time.Microsecond, r: rand.New(rand.NewPCG(5, 6))}
+		_, answered, lost := drive(New(Options{}, epoch), p, 20*time.Second)
+		if rate := float64(answered) / 10; rate < capacity*0.6 {
+			t.Errorf("limit %v: %v answers a second", capacity, rate)
+		}
+		if share := float64(lost) / float64(lost+answered); share > 0.2 {
+			t.Errorf("limit %v: %.3f lost", capacity, share)
+		}
+	}
+}

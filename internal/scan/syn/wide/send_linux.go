@@ -21,7 +21,7 @@ func (s *sweep) send(now time.Time, n int) int {
 				s.settleAnswered(now, w, a)
 				continue
 			}
-			w.sent, w.level = c, level
+			w.sent, w.level, w.was = c, level, w.level
 			w.try++
 			if !s.sendTry(w) {
 				continue

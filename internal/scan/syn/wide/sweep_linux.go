@@ -161,6 +161,10 @@ func (s *sweep) giveUp(now time.Time, c clock) {
 		if c.sub(w.sent) < s.timeout(int(w.try))+lingering || !s.thereStill(now) {
 			return
 		}
+		if int(w.try)+1 < s.tries() { // more is lost than was known when it was left
+			s.again.push(q.pop())
+			continue
+		}
 		s.silent += (1 - s.silent) / 256
 		s.mute++
 		s.settle(q.pop().number, nothing, 0, 0)
@@ -233,8 +237,12 @@ func (s *sweep) settleAnswered(now time.Time, w waiting, a answer) {
 		}
 		s.rtt.Add(max(rtt, time.Microsecond))
 	}
+	lost := w.level
+	if lost == pace.Policed && w.was != pace.Policed {
+		lost = w.was // before the ceiling held
+	}
 	for range a.try() {
-		s.control.Sample(now, w.level, true)
+		s.control.Sample(now, lost, true)
 	}
 	s.control.Sample(now, w.level, false)
 	s.settle(w.number, a.code(), a.ttl(), rtt)

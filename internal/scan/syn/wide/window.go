@@ -123,6 +123,7 @@ type waiting struct {
 	number uint64
 	sent   clock
 	level  uint8
+	was    uint8 // level of the try before
 	try    uint8
 }
 
