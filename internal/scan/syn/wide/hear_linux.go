@@ -17,6 +17,7 @@ func (s *sweep) listen() {
 	for stop.Revents == 0 {
 		begun := since(s.begun, time.Now())
 		_, _ = unix.Poll(polls, hearEvery) // an interrupted call is made again
+		s.woke = time.Now()
 		for _, r := range s.rings {
 			for r.take(s.hear) {
 			}
@@ -60,7 +61,7 @@ func (s *sweep) hear(ip []byte, at time.Time) {
 		return
 	}
 	s.received.Add(1)
-	a := newAnswer(h.code, uint8(h.sport-s.ports.first), h.ttl, lapOf(number), since(s.begun, at))
+	a := newAnswer(h.code, uint8(h.sport-s.ports.first), h.ttl, lapOf(number), arrival(s.begun, s.woke, at))
 	if s.win.answers.hear(slot, a) {
 		s.answered.Add(1)
 	}
@@ -75,5 +76,5 @@ func (s *sweep) hearCanary(slot uint32, h heard, at time.Time) {
 		return
 	}
 	s.received.Add(1)
-	s.canaries.answers.hear(slot, newAnswer(h.code, 0, h.ttl, 0, since(s.begun, at)))
+	s.canaries.answers.hear(slot, newAnswer(h.code, 0, h.ttl, 0, arrival(s.begun, s.woke, at)))
 }

@@ -69,6 +69,7 @@ type sweep struct {
 	waits  int             // tries that wait, in all
 
 	heard    atomic.Uint32 // clock up to which all that came was heard
+	woke     time.Time     // of who hears: when it last looked
 	received atomic.Int64  // packets that answered a probe
 	answered atomic.Int64  // probes of the window with an answer
 	heeded   int64         // of them, told to the control

@@ -11,6 +11,17 @@ type clock uint32
 
 func since(begun, t time.Time) clock { return clock(t.Sub(begun).Microseconds()) }
 
+// arrival is when a packet came that the kernel stamped with at, by the clock
+// on the wall: that may be set while a scan runs. woke, of the same moment or
+// so, has both clocks.
+func arrival(begun, woke, at time.Time) clock {
+	before := woke.Round(0).Sub(at)
+	if before.Abs() > time.Second {
+		before = 0
+	}
+	return since(begun, woke) - clock(before.Microseconds())
+}
+
 // sub is c - o, negative where o is later.
 func (c clock) sub(o clock) time.Duration { return time.Duration(int32(c-o)) * time.Microsecond }
 

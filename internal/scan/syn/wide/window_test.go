@@ -2,6 +2,7 @@ package wide
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -57,4 +58,19 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The clock on the wall may be set while a scan runs; a packet's time follows
+// the one that only runs.
+func TestArrivalWithoutAWallClock(t *testing.T) {
+	begun := time.Now()
+	woke := begun.Add(3 * time.Second) // by both clocks
+	for _, c := range []struct{ at, want time.Duration }{
+		{-time.Millisecond, 2999 * time.Millisecond}, {2 * time.Millisecond, 3002 * time.Millisecond},
+		{time.Hour, 3 * time.Second}, {-time.Hour, 3 * time.Second},
+	} {
+		if got := arrival(begun, woke, woke.Round(0).Add(c.at)); time.Duration(got)*time.Microsecond != c.want {
+			t.Errorf("stamped %v after: %v, want %v", c.at, time.Duration(got)*time.Microsecond, c.want)
+		}
+	}
 }
