@@ -97,7 +97,7 @@ const publicRate = 5000
 
 func (f *scanFlags) pace(r *scanRequest) (pace.Options, error) {
 	o := pace.Options{MaxRate: r.MaxRate, HalfOpen: r.HalfOpen}
-	if r.MaxRate < 0 || r.HalfOpen < 0 {
+	if !(r.MaxRate >= 0 && r.MaxRate <= 1e8) || r.HalfOpen < 0 {
 		return o, usage("give a positive number", "--max-rate and --max-half-open are counts")
 	}
 	if r.Rate != scan.Auto && r.Rate != "" {
