@@ -184,12 +184,21 @@ func (f *scanFlags) options(req *scanRequest) (scan.SurveyOptions, error) {
 func (f *scanFlags) print(s *streams, req *scanRequest, res *scan.Result) error {
 	doc := req.document(res)
 	files := []output{{f.xml, writeXML}, {f.grepable, writeGrepable}}
+	var failed error // a file that cannot be written must not cost the result
 	for _, o := range files {
-		if err := o.write(s, doc); err != nil {
-			return err
+		if err := o.write(s, doc); err != nil && failed == nil {
+			failed = err
 		}
 	}
 	notes(s, append(req.notes, res.Notes...))
+	if err := f.printOut(s, req, res); failed == nil {
+		failed = err
+	}
+	return failed
+}
+
+// printOut writes to stdout what was asked for.
+func (f *scanFlags) printOut(s *streams, req *scanRequest, res *scan.Result) error {
 	switch {
 	case f.json:
 		return s.finish(report.ScanJSON(s.out, hostname(), &res.Scan), res.Gaps)

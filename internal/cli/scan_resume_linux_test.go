@@ -152,3 +152,12 @@ func TestScanSilentNeighbour(t *testing.T) {
 		}
 	}
 }
+
+// A file that cannot be written does not cost the result.
+func TestScanUnwritableFile(t *testing.T) {
+	d := newDuo(t)
+	doc, errs, code := d.scan("-p", "1-20", "--xml", "/nonexistent/scan.xml", duoTarget)
+	if code != exitPartial || len(doc.Hosts) != 1 || !strings.Contains(errs, "/nonexistent/scan.xml") {
+		t.Errorf("exit %d, %d hosts\n%s", code, len(doc.Hosts), errs)
+	}
+}
