@@ -124,11 +124,11 @@ func readPolicy(s *streams, name string) (*policy.Policy, error) {
 	}
 	b, err := readInput(s, name, policy.MaxBytes+1)
 	if err != nil {
-		return nil, usage("nothing was audited; give a readable policy file", "read the policy: %w", err)
+		return nil, usage("nothing was sent or changed; give a readable policy file", "read the policy: %w", err)
 	}
 	p, err := policy.Parse(b)
 	if err != nil {
-		return nil, usage("nothing was audited; correct the file (docs/audit.md shows its form)", "policy %s: %w", name, err)
+		return nil, usage("nothing was sent or changed; correct the file (docs/audit.md shows its form)", "policy %s: %w", name, err)
 	}
 	return p, nil
 }

@@ -56,7 +56,7 @@ func TestWrongUsageIsExplained(t *testing.T) {
 		{[]string{"audit", "--fail-on", "info"}, []string{"low, medium or high"}},
 		{[]string{"audit", "--observe", "-5s"}, []string{"negative"}},
 		{[]string{"audit", "--observe", "soon"}, []string{"soon"}},
-		{[]string{"audit", "--policy", "/nonexistent/p.yaml"}, []string{"read the policy", "/nonexistent/p.yaml", "nothing was audited"}},
+		{[]string{"audit", "--policy", "/nonexistent/p.yaml"}, []string{"read the policy", "/nonexistent/p.yaml", "nothing was sent or changed"}},
 		{[]string{"audit", "--policy", "/"}, []string{"read the policy"}},
 		{[]string{"audit", "--policy", bad}, []string{bad, "line 4", "proces"}},
 		{[]string{"audit", "--vantage", "/nonexistent/v.xml"}, []string{"/nonexistent/v.xml"}},

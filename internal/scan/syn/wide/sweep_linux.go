@@ -219,7 +219,7 @@ func (s *sweep) tries() int {
 	if samples == 0 {
 		return 3
 	}
-	const miss = 0.001
+	const miss = 0.0002
 	loss = (loss*float64(samples) + 0.5) / (float64(samples) + 1)
 	least := minTries
 	if s.silent < 0.3 {
