@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/scan/identify"
@@ -64,14 +63,14 @@ func openSignature(name string) ([]identify.Signatures, error) {
 
 func installedSignatures() ([]identify.Signatures, error) {
 	var all []identify.Signatures
-	if path, ok := nmapprobes.Find(nmapprobes.Look{Getenv: os.Getenv, IsFile: isFile}); ok {
+	if path, ok := nmapprobes.Find(nmapprobes.Look{Getenv: os.Getenv}); ok {
 		db, err := openNmapProbes(path)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, byProbe{db})
 	}
-	if folder, ok := recog.Find(recog.Look{Getenv: os.Getenv, Glob: glob}); ok {
+	if folder, ok := recog.Find(recog.Look{Getenv: os.Getenv}); ok {
 		db, err := openRecog(folder)
 		if err != nil {
 			return nil, err
@@ -79,17 +78,6 @@ func installedSignatures() ([]identify.Signatures, error) {
 		all = append(all, byProbe{db})
 	}
 	return all, nil
-}
-
-// glob lists the paths of a pattern; a bad one has none.
-func glob(pattern string) []string {
-	paths, _ := filepath.Glob(pattern)
-	return paths
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 func openNmapProbes(path string) (database, error) {

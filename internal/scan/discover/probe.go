@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 	"github.com/portreeve/portreeve/internal/scan/unreach"
 )
 
@@ -79,9 +80,9 @@ func putProbe(b []byte, kind int, src, dst netip.Addr, port uint16, token uint32
 	putHead(b, proto, src, dst)
 	sum := uint32(0)
 	if proto != protoICMP { // ICMP for IPv4 has no pseudo header
-		sum = words(words(uint32(proto)+uint32(len(payload)), src.AsSlice()), dst.AsSlice())
+		sum = inetsum.Add(inetsum.Add(uint32(proto)+uint32(len(payload)), src.AsSlice()), dst.AsSlice())
 	}
-	binary.BigEndian.PutUint16(payload[at:], ^fold(words(sum, payload)))
+	binary.BigEndian.PutUint16(payload[at:], ^inetsum.Fold(inetsum.Add(sum, payload)))
 	return b
 }
 
@@ -150,7 +151,7 @@ func putHead(b []byte, proto byte, src, dst netip.Addr) {
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 		copy(b[12:16], src.AsSlice())
 		copy(b[16:20], dst.AsSlice())
-		binary.BigEndian.PutUint16(b[10:], ^fold(words(0, b[:head4])))
+		binary.BigEndian.PutUint16(b[10:], ^inetsum.Fold(inetsum.Add(0, b[:head4])))
 		return
 	}
 	clear(b[:head6])
@@ -158,20 +159,6 @@ func putHead(b []byte, proto byte, src, dst netip.Addr) {
 	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-head6))
 	copy(b[8:24], src.AsSlice())
 	copy(b[24:40], dst.AsSlice())
-}
-
-func words(sum uint32, b []byte) uint32 {
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	return sum
-}
-
-func fold(sum uint32) uint16 {
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	return uint16(sum)
 }
 
 // heard is an answer: who answered which kind of probe, with what token.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 )
 
 var (
@@ -91,14 +93,14 @@ func TestAnswersCarryTheToken(t *testing.T) {
 // whole checks checksums the slow way: every part sums to all ones.
 func whole(b []byte) bool {
 	p, _ := decodeIP(b)
-	if p.src.Is4() && fold(words(0, b[:head4])) != 0xffff {
+	if p.src.Is4() && inetsum.Fold(inetsum.Add(0, b[:head4])) != 0xffff {
 		return false
 	}
 	sum := uint32(0)
 	if p.proto != protoICMP {
-		sum = words(words(uint32(p.proto)+uint32(len(p.payload)), p.src.AsSlice()), p.dst.AsSlice())
+		sum = inetsum.Add(inetsum.Add(uint32(p.proto)+uint32(len(p.payload)), p.src.AsSlice()), p.dst.AsSlice())
 	}
-	return fold(words(sum, p.payload)) == 0xffff
+	return inetsum.Fold(inetsum.Add(sum, p.payload)) == 0xffff
 }
 
 // Tokens differ by address and kind, and from search to search.

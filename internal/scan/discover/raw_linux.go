@@ -1,7 +1,6 @@
 package discover
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -9,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/portreeve/portreeve/internal/scan/discover/rounds"
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 	"github.com/portreeve/portreeve/internal/scan/route/packet"
-	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
 // rawSockets send and hear beyond the link, for a whole search.
@@ -31,7 +30,7 @@ func openRaw() (r *rawSockets, err error) {
 		return nil, err
 	}
 	for family, proto := range []uint16{unix.ETH_P_IP, unix.ETH_P_IPV6} {
-		if r.reserve[family], r.port[family], err = reserve(family); err != nil {
+		if r.reserve[family], r.port[family], err = rawsock.Keep(family == 0); err != nil {
 			if family == 1 {
 				return r, nil // no IPv6 in this kernel
 			}
@@ -62,34 +61,6 @@ func (r *rawSockets) close() {
 			_ = unix.Close(fd)
 		}
 	}
-}
-
-// reserve binds a TCP socket, which never listens, to a free port of all
-// addresses of a family, so that the kernel answers what comes there with RST
-// and no other program has it.
-func reserve(family int) (fd int, port uint16, err error) {
-	af, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{})
-	if family == 1 {
-		af, sa = unix.AF_INET6, &unix.SockaddrInet6{}
-	}
-	fd, err = unix.Socket(af, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	if family == 1 {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
-	}
-	if err == nil {
-		err = unix.Bind(fd, sa)
-	}
-	if err == nil {
-		port, err = sockaddr.LocalPort(fd)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	return fd, port, nil
 }
 
 // answers4 accepts IPv4 packets with an ICMP answer or error, or TCP to port;

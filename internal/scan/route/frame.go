@@ -3,6 +3,8 @@ package route
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 )
 
 // Sizes and codes of ARP for IPv4 over Ethernet (RFC 826) and of neighbour
@@ -106,14 +108,5 @@ func targetHW(options []byte) (hw [6]byte, ok bool) {
 // packet that is whole.
 func checksum6(b []byte) uint16 {
 	sum := uint32(protoICMP6) + uint32(len(b)-ip6Len)
-	for rest := b[8:]; len(rest) > 0; rest = rest[min(2, len(rest)):] {
-		sum += uint32(rest[0]) << 8
-		if len(rest) > 1 {
-			sum += uint32(rest[1])
-		}
-	}
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+	return ^inetsum.Fold(inetsum.Add(sum, b[8:]))
 }

@@ -2,22 +2,7 @@ package syn
 
 import (
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
 )
-
-// attach sets a classic BPF filter on a socket.
-func attach(fd int, program []bpf.Instruction) error {
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return err
-	}
-	filter := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		filter[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
-}
 
 // answers4 accepts IPv4 packets that carry an answer to one of two ports:
 // SYN-ACK, and RST where resets is true. Offset 0 is the IP header.

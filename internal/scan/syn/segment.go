@@ -3,6 +3,8 @@ package syn
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 )
 
 // TCP header layout and flags (RFC 9293 section 3.1).
@@ -36,7 +38,7 @@ func newTemplate(src, dst netip.Addr, sport uint16) template {
 		mss = 1440
 	}
 	binary.BigEndian.PutUint16(b[22:], mss)
-	t.sum = addWords(pseudoSum(src, dst, segmentLen), b)
+	t.sum = inetsum.Add(pseudoSum(src, dst, segmentLen), b)
 	return t
 }
 
@@ -46,27 +48,13 @@ func (t *template) put(b []byte, dport uint16, seq uint32) {
 	binary.BigEndian.PutUint16(b[2:], dport)
 	binary.BigEndian.PutUint32(b[4:], seq)
 	sum := t.sum + uint32(dport) + seq>>16 + seq&0xffff
-	binary.BigEndian.PutUint16(b[16:], ^fold(sum))
+	binary.BigEndian.PutUint16(b[16:], ^inetsum.Fold(sum))
 }
 
 // pseudoSum sums the pseudo header (RFC 9293, RFC 8200 section 8.1).
 func pseudoSum(src, dst netip.Addr, length int) uint32 {
 	sum := uint32(protoTCP) + uint32(length)
-	return addWords(addWords(sum, src.AsSlice()), dst.AsSlice())
-}
-
-func addWords(sum uint32, b []byte) uint32 {
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	return sum
-}
-
-func fold(sum uint32) uint16 {
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	return uint16(sum)
+	return inetsum.Add(inetsum.Add(sum, src.AsSlice()), dst.AsSlice())
 }
 
 // segment is the part of a received TCP header that matters here.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
@@ -85,7 +86,7 @@ func (s *session) family(is4 bool) *family {
 func (s *session) openFamily(is4 bool) *family {
 	f := &family{}
 	for i := range f.ports {
-		fd, port, err := reserve(is4)
+		fd, port, err := rawsock.Keep(is4)
 		if err != nil {
 			f.err = err
 			return f

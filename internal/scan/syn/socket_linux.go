@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
@@ -26,33 +27,6 @@ type addressError struct {
 func (e *addressError) Error() string { return e.op + " " + e.addr.String() + ": " + e.err.Error() }
 
 func (e *addressError) Unwrap() error { return e.err }
-
-// reserve binds a TCP socket to a port of the kernel's choice on every address
-// of a family, so that nobody else gets it; it never listens.
-func reserve(is4 bool) (fd int, port uint16, err error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{})
-	if is4 {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{}
-	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	if !is4 {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
-	}
-	if err == nil {
-		err = unix.Bind(fd, sa)
-	}
-	if err == nil {
-		port, err = sockaddr.LocalPort(fd)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	return fd, port, nil
-}
 
 // rawName is the destination of a probe as the kernel reads it.
 func rawName(addr netip.Addr) ([]byte, error) {
@@ -94,7 +68,7 @@ func openRaw(addr netip.Addr, ports [2]uint16) (int, error) {
 	}
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
 	if err == nil {
-		err = attach(fd, program)
+		err = rawsock.Attach(fd, program)
 	}
 	if err != nil {
 		closeIfOpen(fd)
@@ -146,7 +120,7 @@ func openTap(is4 bool, ports [2]uint16) (int, error) {
 		program, proto = answers4(ports, false), unix.ETH_P_IP
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // Linux 4.20; saves time only
-	err = attach(fd, program)
+	err = rawsock.Attach(fd, program)
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: lo})
 	}
@@ -187,7 +161,7 @@ func openICMP(is4 bool) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("open an ICMP socket: %w", err)
 	}
-	if err := attach(fd, program); err != nil {
+	if err := rawsock.Attach(fd, program); err != nil {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("open an ICMP socket: %w", err)
 	}

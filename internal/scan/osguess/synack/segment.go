@@ -3,6 +3,8 @@ package synack
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 )
 
 // TCP flags (RFC 9293 section 3.1; ECE and CWR: RFC 3168 section 6.1).
@@ -63,26 +65,12 @@ func (s syn) bytes() []byte {
 // pseudoSum sums the pseudo header (RFC 9293 section 3.1, RFC 8200 section
 // 8.1); both have the same sum.
 func pseudoSum(src, dst netip.Addr, length int) uint32 {
-	return addWords(addWords(protoTCP+uint32(length), src.AsSlice()), dst.AsSlice())
-}
-
-func addWords(sum uint32, b []byte) uint32 {
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	if len(b) == 1 {
-		sum += uint32(b[0]) << 8
-	}
-	return sum
+	return inetsum.Add(inetsum.Add(protoTCP+uint32(length), src.AsSlice()), dst.AsSlice())
 }
 
 // checksum is the Internet checksum (RFC 1071) of b with a sum added.
 func checksum(b []byte, sum uint32) uint16 {
-	sum = addWords(sum, b)
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+	return ^inetsum.Fold(inetsum.Add(sum, b))
 }
 
 // echoRequest is an ICMP or ICMPv6 echo request (RFC 792, RFC 4443) without

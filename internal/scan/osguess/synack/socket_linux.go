@@ -7,6 +7,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 	"github.com/portreeve/portreeve/internal/scan/sockaddr"
 )
 
@@ -29,7 +30,7 @@ func openFamily(is4 bool, iface string, id uint16) (*family, error) {
 }
 
 func (f *family) open(iface string, id uint16) (err error) {
-	if f.hold, f.port, err = reserve(f.is4); err != nil {
+	if f.hold, f.port, err = rawsock.Keep(f.is4); err != nil {
 		return err
 	}
 	if f.tcp, err = openRaw(f.is4, unix.IPPROTO_TCP, iface, toPort(f.is4, f.port)); err != nil {
@@ -60,33 +61,6 @@ func familyOf(is4 bool) int {
 	return unix.AF_INET6
 }
 
-// reserve binds a TCP socket to a port of the kernel's choice on every address
-// of a family. It never listens, so the kernel resets what answers to it.
-func reserve(is4 bool) (fd int, port uint16, err error) {
-	sa := unix.Sockaddr(&unix.SockaddrInet6{})
-	if is4 {
-		sa = &unix.SockaddrInet4{}
-	}
-	fd, err = unix.Socket(familyOf(is4), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	if !is4 {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
-	}
-	if err == nil {
-		err = unix.Bind(fd, sa)
-	}
-	if err == nil {
-		port, err = sockaddr.LocalPort(fd)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, 0, fmt.Errorf("reserve a source port: %w", err)
-	}
-	return fd, port, nil
-}
-
 // openRaw opens a raw socket with a filter. The filter is set before anything
 // is read, but not before the first packet may be queued: readers check again.
 func openRaw(is4 bool, proto int, iface string, program []bpf.Instruction) (int, error) {
@@ -94,7 +68,7 @@ func openRaw(is4 bool, proto int, iface string, program []bpf.Instruction) (int,
 	if err != nil {
 		return -1, err
 	}
-	err = attach(fd, program)
+	err = rawsock.Attach(fd, program)
 	if err == nil && iface != "" {
 		err = unix.BindToDevice(fd, iface)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 )
 
 // receiveBuffer is asked for; the kernel may give less.
@@ -44,23 +46,10 @@ func (s *Socket) listen(proto uint16, index int, filter []bpf.Instruction) error
 	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	if err := attach(s.fd, filter); err != nil {
+	if err := rawsock.Attach(s.fd, filter); err != nil {
 		return err
 	}
 	return unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: index})
-}
-
-func attach(fd int, program []bpf.Instruction) error {
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return err
-	}
-	filter := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		filter[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 }
 
 func networkOrder(v uint16) uint16 {

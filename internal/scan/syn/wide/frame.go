@@ -3,6 +3,8 @@ package wide
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/portreeve/portreeve/internal/scan/inetsum"
 )
 
 // Header layout (RFC 791, RFC 8200, RFC 9293) and flags.
@@ -51,7 +53,7 @@ func (h *Hop) putIP(b []byte) {
 		b[6], b[7] = protoTCP, 64
 		src := h.Src.As16()
 		copy(b[8:], src[:])
-		h.tcpSum = addWords(0, src[:])
+		h.tcpSum = inetsum.Add(0, src[:])
 		return
 	}
 	b[0] = 4<<4 | ipv4Len/4
@@ -60,8 +62,8 @@ func (h *Hop) putIP(b []byte) {
 	b[8], b[9] = 64, protoTCP
 	src := h.Src.As4()
 	copy(b[12:], src[:])
-	h.ipSum = addWords(0, b[:ipv4Len])
-	h.tcpSum = addWords(0, src[:])
+	h.ipSum = inetsum.Add(0, b[:ipv4Len])
+	h.tcpSum = inetsum.Add(0, src[:])
 }
 
 // putTCP writes a SYN with window 64240, as common clients send it.
@@ -71,7 +73,7 @@ func (h *Hop) putTCP(b []byte, mss uint16) {
 	binary.BigEndian.PutUint16(b[14:], 64240)
 	b[20], b[21] = 2, 4
 	binary.BigEndian.PutUint16(b[22:], mss)
-	h.tcpSum = addWords(h.tcpSum+protoTCP+tcpLen, b[:tcpLen])
+	h.tcpSum = inetsum.Add(h.tcpSum+protoTCP+tcpLen, b[:tcpLen])
 }
 
 // put writes the frame of one try into b and returns its length.
@@ -83,36 +85,22 @@ func (h *Hop) put(b []byte, dst netip.Addr, sport, dport uint16, seq uint32) int
 	if h.Src.Is6() {
 		to := dst.As16()
 		copy(ip[24:], to[:])
-		sum = addWords(sum, to[:])
+		sum = inetsum.Add(sum, to[:])
 		tcp = ip[ipv6Len:]
 	} else {
 		to := dst.As4()
 		copy(ip[16:], to[:])
-		words := addWords(0, to[:])
+		words := inetsum.Add(0, to[:])
 		sum += words
 		id := uint16(seq) ^ uint16(seq>>16)
 		binary.BigEndian.PutUint16(ip[4:], id)
-		binary.BigEndian.PutUint16(ip[10:], ^fold(h.ipSum+words+uint32(id)))
+		binary.BigEndian.PutUint16(ip[10:], ^inetsum.Fold(h.ipSum+words+uint32(id)))
 		tcp = ip[ipv4Len:]
 	}
 	binary.BigEndian.PutUint16(tcp[0:], sport)
 	binary.BigEndian.PutUint16(tcp[2:], dport)
 	binary.BigEndian.PutUint32(tcp[4:], seq)
 	sum += uint32(sport) + uint32(dport) + seq>>16 + seq&0xffff
-	binary.BigEndian.PutUint16(tcp[16:], ^fold(sum))
+	binary.BigEndian.PutUint16(tcp[16:], ^inetsum.Fold(sum))
 	return len(h.head)
-}
-
-func addWords(sum uint32, b []byte) uint32 {
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	return sum
-}
-
-func fold(sum uint32) uint16 {
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	return uint16(sum)
 }

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/portreeve/portreeve/internal/scan/rawsock"
 )
 
 // Geometry of a ring: 8 MiB, handed over in blocks of 32 KiB or after a
@@ -55,7 +57,7 @@ func newRing() (*ring, error) {
 // socket does not hear what this host sends. The kernel waits here for all
 // processors (synchronize_net), so rings are set up side by side.
 func (r *ring) setUp(etherType uint16, filter []bpf.Instruction) error {
-	if err := attach(r.fd, filter); err != nil {
+	if err := rawsock.Attach(r.fd, filter); err != nil {
 		return fmt.Errorf("set the filter of a packet socket: %w", err)
 	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
