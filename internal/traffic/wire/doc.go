@@ -1,0 +1,2 @@
+// Package wire decodes the headers of captured frames without allocating.
+package wire

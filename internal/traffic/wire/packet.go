@@ -1,0 +1,126 @@
+package wire
+
+import "net/netip"
+
+// LinkType is a link-layer header type, LINKTYPE_ of pcap-linktype(7).
+type LinkType uint32
+
+// Packet is what one frame's headers say: the innermost IP packet's addresses
+// and ports, and how it was wrapped. It is a value without pointers but for
+// Payload, made to be reused: Decode overwrites all of it.
+type Packet struct {
+	// Kind tells what the frame held; Problem why decoding ended early.
+	Kind    Kind
+	Problem Problem
+
+	// Version is the innermost IP version, 4 or 6; 0 where there is none.
+	Version uint8
+	// Proto is the transport protocol number (IANA), the last one behind
+	// IPv6 extension headers.
+	Proto uint8
+	TTL   uint8 // hop limit
+	TOS   uint8 // traffic class
+	// Src and Dst are addresses as 16 bytes, IPv4 as ::ffff:a.b.c.d.
+	Src, Dst [16]byte
+	// SrcPort and DstPort are ports of TCP, UDP, UDP-Lite, SCTP and DCCP;
+	// otherwise 0, also where a fragment or a cut hides them (HasPorts).
+	SrcPort, DstPort uint16
+	HasPorts         bool
+	// ICMPType and ICMPCode hold for ICMP and ICMPv6 with HasICMP; ICMPID is
+	// the identifier of echo and the like.
+	HasICMP            bool
+	ICMPType, ICMPCode uint8
+	ICMPID             uint16
+
+	// TCP header fields, with HasTCP (the 20 fixed bytes were there). DCCP
+	// and SCTP put their packet type or first chunk type in Flags' low byte.
+	HasTCP   bool
+	Flags    uint16 // TCP: CWR…FIN as in the header, AE as bit 8
+	Window   uint16
+	Seq, Ack uint32
+
+	// IPLen is the innermost IP packet's length as its header says, header
+	// included; where it says 0 (TSO) or a jumbogram, what was on the wire.
+	IPLen uint32
+	// PayloadLen is the length of what follows the transport header by the
+	// IP length, not by what was captured. Payload is the captured part.
+	PayloadLen uint32
+	Payload    []byte
+	// Hdr is where the innermost IP header begins in the frame, L4 where its
+	// transport header (or, in a later fragment, its data) begins.
+	Hdr, L4 uint16
+
+	// ID, FragOffset (bytes) and MoreFragments are the fragment's of the
+	// innermost IP packet; ID of IPv4 is set always.
+	ID            uint32
+	FragOffset    uint16
+	MoreFragments bool
+	IsFragment    bool
+
+	// EtherType is the first that is no VLAN's; SrcMAC and DstMAC hold with
+	// HasMAC and are the outermost.
+	EtherType      uint16
+	HasMAC         bool
+	SrcMAC, DstMAC [6]byte
+	// VLANs are the outermost frame's tags, outermost first (metadata tags
+	// included); VLANCount may exceed what is kept.
+	VLANs     [2]uint16
+	VLANCount uint8
+
+	// Tunnels are the wrappings, outermost first; Depth may exceed what is
+	// kept. OuterSrc and OuterDst are the outermost IP addresses when Depth
+	// says there are others inside.
+	Tunnels            [6]Tunnel
+	Depth              uint8
+	OuterSrc, OuterDst [16]byte
+
+	// Quote is the flow that an ICMP error quotes, with HasQuote.
+	HasQuote bool
+	Quote    Quote
+}
+
+// Quote is the packet whose fate an ICMP error tells: as sent by its sender.
+type Quote struct {
+	Proto            uint8
+	HasPorts         bool
+	SrcPort, DstPort uint16
+	Src, Dst         [16]byte
+}
+
+// Addr gives an address of a Packet, IPv4 as such.
+func Addr(a [16]byte) netip.Addr { return netip.AddrFrom16(a).Unmap() }
+
+// Kind is what a frame held.
+type Kind uint8
+
+const (
+	// KindUndecoded: nothing that can be counted for a flow; see Problem.
+	KindUndecoded Kind = iota
+	// KindIP: an IP packet, whose addresses and protocol are known. Problem
+	// may still say what could not be read behind that.
+	KindIP
+	// KindOther: a well-formed frame of a link protocol that is no IP (ARP,
+	// LLDP, spanning tree, 802.11 management, PPP control …).
+	KindOther
+)
+
+// Tunnel is one way in which a packet is wrapped.
+type Tunnel uint8
+
+// The wrappings, in the order in which traffic.md lists them.
+const (
+	NoTunnel Tunnel = iota
+	GRE
+	ERSPAN1
+	ERSPAN2
+	ERSPAN3
+	VXLAN
+	Geneve
+	GTPU
+	MPLS
+	PPPoE
+	SixInFour // IPv6 in IPv4, protocol 41
+	IPInIP    // IPv4 in IPv4 or IPv6, IPv6 in IPv6
+	L2TP
+	Teredo
+)
