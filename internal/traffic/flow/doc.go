@@ -1,0 +1,2 @@
+// Package flow joins packets to flows and tells who is client and who server.
+package flow
