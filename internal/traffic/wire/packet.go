@@ -1,6 +1,11 @@
 package wire
 
-import "net/netip"
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+)
 
 // LinkType is a link-layer header type, LINKTYPE_ of pcap-linktype(7).
 type LinkType uint32
@@ -62,14 +67,16 @@ type Packet struct {
 	EtherType      uint16
 	HasMAC         bool
 	SrcMAC, DstMAC [6]byte
-	// VLANs are the outermost frame's tags, outermost first (metadata tags
-	// included); VLANCount may exceed what is kept.
+	// VLANs are the VLAN identifiers (12 bits) of the outermost frame's tags,
+	// outermost first (metadata tags included); VLANCount may exceed what is
+	// kept.
 	VLANs     [2]uint16
 	VLANCount uint8
 
 	// Tunnels are the wrappings, outermost first; Depth may exceed what is
-	// kept. OuterSrc and OuterDst are the outermost IP addresses when Depth
-	// says there are others inside.
+	// kept. OuterSrc and OuterDst are the outermost IP packet's addresses when
+	// an IP packet carries this one; zero otherwise, also where only MPLS or
+	// PPPoE wrap it.
 	Tunnels            [6]Tunnel
 	Depth              uint8
 	OuterSrc, OuterDst [16]byte
@@ -86,6 +93,18 @@ type Quote struct {
 	SrcPort, DstPort uint16
 	Src, Dst         [16]byte
 }
+
+// AddVLAN puts a tag that was taken out of the frame (tpacket metadata) before
+// those that Decode found. tci is the whole tag control information.
+func (p *Packet) AddVLAN(tci uint16) {
+	p.VLANs[1], p.VLANs[0] = p.VLANs[0], tci&vlanIDMask
+	if p.VLANCount < math.MaxUint8 {
+		p.VLANCount++
+	}
+}
+
+// vlanIDMask leaves the identifier of a tag control information (802.1Q 9.6).
+const vlanIDMask = 0x0fff
 
 // Addr gives an address of a Packet, IPv4 as such.
 func Addr(a [16]byte) netip.Addr { return netip.AddrFrom16(a).Unmap() }
@@ -123,4 +142,16 @@ const (
 	IPInIP    // IPv4 in IPv4 or IPv6, IPv6 in IPv6
 	L2TP
 	Teredo
+	EtherIP
 )
+
+// String gives the tunnel's name in lower case.
+func (t Tunnel) String() string {
+	const names = "none    gre     erspan1 erspan2 erspan3 vxlan   geneve  gtpu    " +
+		"mpls    pppoe   6in4    ipip    l2tp    teredo  etherip "
+	i := int(t) * 8
+	if i+8 > len(names) {
+		return "tunnel " + strconv.Itoa(int(t))
+	}
+	return strings.TrimRight(names[i:i+8], " ")
+}
