@@ -7,7 +7,8 @@ type Packet struct {
 	// Data is what was stored of the frame, link header first. It is valid
 	// until its batch is released.
 	Data []byte
-	// Wire is the frame's length on the wire, bytes.
+	// Wire is the frame's length on the wire, bytes; with HasVLAN it counts
+	// the 4 bytes of the tag that Data has not. See Truncated.
 	Wire uint32
 	// Time is when it was taken, Unix nanoseconds; 0 where the file does not
 	// tell (simple packets).
@@ -20,6 +21,15 @@ type Packet struct {
 	HasVLAN            bool
 	VLANTCI, VLANProto uint16
 	Direction          Direction
+}
+
+// Truncated tells that less was stored of the frame than was on the wire.
+func (p *Packet) Truncated() bool {
+	stored := uint32(len(p.Data))
+	if p.HasVLAN {
+		stored += 4
+	}
+	return stored < p.Wire
 }
 
 // Direction is which way a frame went, where the source tells.
