@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+//
+// Counts the frames that pass an interface, by conversation, in a hash map.
+// It is attached at TCX ingress and egress, changes nothing and lets every
+// frame pass to the next program.
+//
+// No header is included: what is used of the kernel's user interface
+// (include/uapi/linux/bpf.h) is declared below. No helper needs a GPL licence.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef int s32;
+typedef unsigned long long u64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
+// PART is verified once and by itself, not along every way that leads to it.
+#define PART __attribute__((noinline))
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define net16(x) ((u16)__builtin_bswap16((u16)(x)))
+#define net32(x) ((u32)__builtin_bswap32((u32)(x)))
+#else
+#define net16(x) ((u16)(x))
+#define net32(x) ((u32)(x))
+#endif
+
+// Helper numbers: enum bpf_func_id.
+static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
+static long (*const map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*const skb_load_bytes)(const void *skb, u32 offset, void *to, u32 len) = (void *)26;
+static u64 (*const ktime_get_boot_ns)(void) = (void *)125;
+
+// The first members of struct __sk_buff, up to the last that is read.
+struct __sk_buff {
+	u32 len;
+	u32 pkt_type;
+	u32 mark;
+	u32 queue_mapping;
+	u32 protocol;
+	u32 vlan_present;
+	u32 vlan_tci;
+	u32 vlan_proto;
+	u32 priority;
+	u32 ingress_ifindex;
+	u32 ifindex;
+	u32 tc_index;
+	u32 cb[5];
+	u32 hash;
+	u32 tc_classid;
+	u32 data;
+	u32 data_end;
+	u32 napi_id;
+	u32 family;
+	u32 remote_ip4;
+	u32 local_ip4;
+	u32 remote_ip6[4];
+	u32 local_ip6[4];
+	u32 remote_port;
+	u32 local_port;
+	u32 data_meta;
+	u64 flow_keys;
+	u64 tstamp;
+	u32 wire_len;
+	u32 gso_segs;
+	u64 sk;
+	u32 gso_size;
+};
+
+enum {
+	tcx_next = -1,	     // enum tcx_action_base
+	packet_loopback = 5, // PACKET_LOOPBACK, include/uapi/linux/if_packet.h
+	map_hash = 1,	     // enum bpf_map_type
+	map_percpu_array = 6,
+	map_lru_hash = 9,
+	no_exist = 1, // BPF_NOEXIST
+};
+
+// What is known of the interface before the program is loaded.
+const volatile u8 no_link_header; // frames begin with the IP header
+// Which giants the kernel cuts itself before a packet socket sees them.
+const volatile u8 cut_tcp4, cut_tcp6, cut_udp;
+
+// Bounds of the walk through a frame's headers; package wire has the same.
+enum { max_tags = 8, max_extensions = 16, max_offset = 0x7fff };
+
+// conversation is the key. The ends are in the order of their addresses and
+// ports; an ICMP message that has no answer keeps its sender in a.
+struct conversation {
+	u64 a[2], b[2]; // IPv4 as ::ffff:a.b.c.d
+	u16 port_a, port_b;
+	u8 proto, ipv6;
+	u16 pad;
+};
+
+// Marks of a count beside the TCP flags that came from a (bits 0-7) and from
+// b (bits 8-15).
+enum { syn_a = 1 << 16, syn_b = 1 << 17, synack_a = 1 << 18, synack_b = 1 << 19 };
+
+enum { vlan_known = 0x8000 };
+
+struct count {
+	u64 packets[2], bytes[2]; // 0: from a, 1: from b
+	u64 first, last;	  // CLOCK_BOOTTIME, nanoseconds
+	u32 marks;
+	u16 vlan; // of the first frame
+	u8 first_flags, first_from_b;
+};
+
+// piece is the key under which the ports of a fragmented packet are kept.
+struct piece {
+	u64 src[2], dst[2];
+	u32 id;
+	u8 proto, ipv6; // proto for IPv4 only: RFC 8200 section 4.5 names none
+	u16 pad;
+};
+
+struct ports {
+	u64 seen;
+	u16 src, dst;
+	u8 proto, one_way;
+	u16 pad;
+};
+
+struct totals {
+	u64 packets, bytes;
+	u64 undecoded, other;
+	u64 fragments, orphans;
+	u64 dropped, dropped_bytes;
+	u64 giants, segments;
+	u64 tunnels;
+};
+
+struct {
+	u32 (*type)[map_hash];
+	struct conversation *key;
+	struct count *value;
+	u32 (*max_entries)[1024];
+} flows SEC(".maps");
+
+struct {
+	u32 (*type)[map_lru_hash];
+	struct piece *key;
+	struct ports *value;
+	u32 (*max_entries)[8192];
+} pieces SEC(".maps");
+
+struct {
+	u32 (*type)[map_percpu_array];
+	u32 *key;
+	struct totals *value;
+	u32 (*max_entries)[1];
+} stats SEC(".maps");
+
+// walk is where the reading of a frame stands.
+struct walk {
+	u32 at;	 // offset of the next header
+	u32 end; // what lies behind belongs to no packet
+	u32 id;
+	u16 vlan;
+	u16 src_port, dst_port;
+	u8 proto, ipv6;
+	u8 first_piece, later_piece, one_way;
+	u8 flags, has_tcp;
+};
+
+// TAKE copies words (u32) or halves (u16) from a frame: straight from its
+// linear part, else by the helper that knows paged parts. False: not there.
+#define TAKE(type)                                                                         \
+	INLINE int take_##type(struct __sk_buff *skb, u32 at, u32 end, type *to, u32 n)    \
+	{                                                                                  \
+		if (at > max_offset || at + n * sizeof(type) > end)                        \
+			return 0;                                                          \
+		type *from = (void *)(long)skb->data + at;                                 \
+		asm volatile("" : "+r"(from)); /* checked and read as one pointer */       \
+		if ((void *)(from + n) > (void *)(long)skb->data_end)                      \
+			return skb_load_bytes(skb, at, to, n * sizeof(type)) == 0;         \
+		_Pragma("unroll") for (u32 i = 0; i < n; i++) to[i] = from[i];             \
+		return 1;                                                                  \
+	}
+
+TAKE(u32)
+TAKE(u16)
+
+INLINE int is_tag(u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+// ethernet gives the type of what the frame carries; -1 where that is cut.
+PART int ethernet(struct __sk_buff *skb, struct walk *w)
+{
+	u16 tag[2];
+
+	if (!w || !take_u16(skb, 12, w->end, tag, 1))
+		return -1;
+	u16 type = net16(tag[0]);
+	w->at = 14;
+	for (int i = 0; i < max_tags && is_tag(type); i++) {
+		if (!take_u16(skb, w->at, w->end, tag, 2))
+			return -1;
+		if (!w->vlan)
+			w->vlan = vlan_known | (net16(tag[0]) & 0xfff);
+		type = net16(tag[1]);
+		w->at += 4;
+	}
+	return type;
+}
+
+INLINE void shorten(struct walk *w, u32 length)
+{
+	if (length < w->end)
+		w->end = length;
+}
+
+INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
+{
+	u32 h[5];
+
+	if (!take_u32(skb, w->at, w->end, h, 5))
+		return 0;
+	u32 first = net32(h[0]), fragment = net32(h[1]);
+	u32 header = (first >> 24 & 15) * 4, total = first & 0xffff;
+	if (first >> 28 != 4 || header < 20 || (total && total < header))
+		return 0;
+	if (total) // 0: segmented by the device
+		shorten(w, w->at + total);
+	w->at += header;
+	w->proto = net32(h[2]) >> 16;
+	w->id = fragment >> 16;
+	w->later_piece = (fragment & 0x1fff) != 0;
+	w->first_piece = (fragment & 0x3fff) == 0x2000;
+	((u32 *)c->a)[2] = ((u32 *)c->b)[2] = net32(0xffff);
+	((u32 *)c->a)[3] = h[3];
+	((u32 *)c->b)[3] = h[4];
+	return 1;
+}
+
+// extension steps over one IPv6 extension header. False: there is none, or it
+// is cut.
+PART int extension(struct __sk_buff *skb, struct walk *w)
+{
+	u32 h[2];
+	u8 next, units;
+
+	if (!w)
+		return 0;
+	switch (w->proto) {
+	case 0: // hop-by-hop options
+	case 43: // routing
+	case 44: // fragment
+	case 51: // authentication
+	case 60: // destination options
+	case 135: // mobility
+	case 139: // host identity
+	case 140: // shim6
+		break;
+	default:
+		return 0;
+	}
+	if (!take_u32(skb, w->at, w->end, h, 2))
+		return 0;
+	next = net32(h[0]) >> 24;
+	units = net32(h[0]) >> 16;
+	if (w->proto == 44) {
+		w->id = net32(h[1]);
+		w->later_piece = (net32(h[0]) & 0xfff8) != 0;
+		w->first_piece = (net32(h[0]) & 0xfff9) == 1;
+		w->at += 8;
+	} else if (w->proto == 51) {
+		w->at += (units + 2) * 4;
+	} else {
+		w->at += (units + 1) * 8;
+	}
+	w->proto = next;
+	return 1;
+}
+
+INLINE int ipv6(struct __sk_buff *skb, struct walk *w, struct conversation *c)
+{
+	u32 h[10];
+
+	if (!take_u32(skb, w->at, w->end, h, 10))
+		return 0;
+	if (net32(h[0]) >> 28 != 6)
+		return 0;
+	u32 payload = net32(h[1]) >> 16;
+	w->proto = net32(h[1]) >> 8;
+	w->at += 40;
+	if (payload) // 0: a jumbogram, or segmented by the device
+		shorten(w, w->at + payload);
+	w->ipv6 = c->ipv6 = 1;
+	#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		((u32 *)c->a)[i] = h[2 + i];
+		((u32 *)c->b)[i] = h[6 + i];
+	}
+	for (int i = 0; i < max_extensions && !w->later_piece; i++)
+		if (!extension(skb, w))
+			break;
+	return 1;
+}
+
+// counterpart is the type that answers an ICMP message, -1 where none does:
+// RFC 792, 950, 1256.
+INLINE int counterpart4(u8 type)
+{
+	switch (type) {
+	case 0: return 8; // echo
+	case 8: return 0;
+	case 9: return 10; // router solicitation
+	case 10: return 9;
+	case 13: return 14; // timestamp
+	case 14: return 13;
+	case 15: return 16; // information
+	case 16: return 15;
+	case 17: return 18; // address mask
+	case 18: return 17;
+	}
+	return -1;
+}
+
+// RFC 4443, 4861, 2710, 4620, 6275.
+INLINE int counterpart6(u8 type)
+{
+	switch (type) {
+	case 128: // echo
+	case 130: // multicast listener
+	case 144: // home agent address discovery
+		return type + 1;
+	case 129:
+	case 131:
+	case 145:
+		return type - 1;
+	case 133: // router solicitation
+	case 135: // neighbour solicitation
+	case 139: // node information
+		return type + 1;
+	case 134:
+	case 136:
+	case 140:
+		return type - 1;
+	}
+	return -1;
+}
+
+INLINE int icmp(struct __sk_buff *skb, struct walk *w)
+{
+	u16 h[1];
+
+	if (!take_u16(skb, w->at, w->end, h, 1))
+		return 0;
+	u8 type = net16(h[0]) >> 8;
+	int answer = w->ipv6 ? counterpart6(type) : counterpart4(type);
+	w->src_port = type;
+	w->one_way = answer < 0;
+	w->dst_port = answer < 0 ? net16(h[0]) & 0xff : answer;
+	return 1;
+}
+
+INLINE void tcp(struct __sk_buff *skb, struct walk *w)
+{
+	u32 h[2];
+
+	if (!take_u32(skb, w->at + 12, w->end, h, 2))
+		return;
+	w->has_tcp = 1;
+	w->flags = net32(h[0]) >> 16;
+}
+
+// transport reads ports. False: there are none, or they are cut.
+PART int transport(struct __sk_buff *skb, struct walk *w)
+{
+	u16 h[2];
+
+	if (!w)
+		return 0;
+	switch (w->proto) {
+	case 1:
+		return !w->ipv6 && icmp(skb, w);
+	case 58:
+		return w->ipv6 && icmp(skb, w);
+	case 6: // TCP
+	case 17: // UDP
+	case 33: // DCCP
+	case 132: // SCTP
+	case 136: // UDP-Lite
+		break;
+	default:
+		return 0;
+	}
+	if (!take_u16(skb, w->at, w->end, h, 2))
+		return 0;
+	w->src_port = net16(h[0]);
+	w->dst_port = net16(h[1]);
+	if (w->proto == 6)
+		tcp(skb, w);
+	return 1;
+}
+
+INLINE int tunnel_port(u16 port)
+{
+	switch (port) {
+	case 1701: // L2TP
+	case 2152: // GTP-U
+	case 3544: // Teredo
+	case 4789: // VXLAN
+	case 6081: // Geneve
+	case 8472: // VXLAN as Linux had it first
+		return 1;
+	}
+	return 0;
+}
+
+// tunnel says that the packet looks as if there were another in it.
+INLINE int tunnel(const struct walk *w)
+{
+	switch (w->proto) {
+	case 4: // IPv4
+	case 41: // IPv6
+	case 47: // GRE
+	case 115: // L2TP
+	case 137: // MPLS
+		return 1;
+	case 17:
+		return tunnel_port(w->src_port) || tunnel_port(w->dst_port);
+	}
+	return 0;
+}
+
+enum { fragment_life = 30 }; // seconds; IP_FRAG_TIME, include/net/ip.h
+
+// join remembers a first fragment's ports, or finds them for a later one.
+// False: the first was not seen.
+INLINE int join(struct walk *w, const struct conversation *c, u64 now)
+{
+	struct piece key = {
+		.src = { c->a[0], c->a[1] },
+		.dst = { c->b[0], c->b[1] },
+		.id = w->id,
+		.proto = w->ipv6 ? 0 : w->proto,
+		.ipv6 = w->ipv6,
+	};
+
+	if (w->first_piece) {
+		struct ports value = { now, w->src_port, w->dst_port, w->proto, w->one_way };
+		map_update(&pieces, &key, &value, 0);
+		return 1;
+	}
+	struct ports *known = map_lookup(&pieces, &key);
+	if (!known || now - known->seen > fragment_life * 1000000000ull)
+		return 0;
+	w->src_port = known->src;
+	w->dst_port = known->dst;
+	w->proto = known->proto;
+	w->one_way = known->one_way;
+	return 1;
+}
+
+// arrange puts the ends in order and says whether b sent.
+INLINE u32 arrange(const struct walk *w, struct conversation *c)
+{
+	c->proto = w->proto;
+	c->port_a = w->src_port;
+	c->port_b = w->dst_port;
+	if (w->one_way)
+		return 0;
+	if (c->a[0] != c->b[0] ? c->a[0] < c->b[0]
+	    : c->a[1] != c->b[1] ? c->a[1] < c->b[1]
+				 : c->port_a <= c->port_b)
+		return 0;
+	u64 high = c->a[0], low = c->a[1];
+	c->a[0] = c->b[0];
+	c->a[1] = c->b[1];
+	c->b[0] = high;
+	c->b[1] = low;
+	c->port_a = w->dst_port;
+	c->port_b = w->src_port;
+	return 1;
+}
+
+INLINE u32 marks(const struct walk *w, u32 from_b)
+{
+	u32 m = (u32)w->flags << (from_b ? 8 : 0);
+
+	switch (w->flags & 0x17) { // ACK, RST, SYN, FIN
+	case 0x02:
+		return m | (from_b ? syn_b : syn_a);
+	case 0x12:
+		return m | (from_b ? synack_b : synack_a);
+	}
+	return m;
+}
+
+INLINE void add(struct count *known, const struct count *one, u32 from_b)
+{
+	from_b &= 1;
+	__sync_fetch_and_add(&known->packets[from_b], one->packets[from_b]);
+	__sync_fetch_and_add(&known->bytes[from_b], one->bytes[from_b]);
+	if ((known->marks & one->marks) != one->marks)
+		__sync_fetch_and_or(&known->marks, one->marks);
+	known->last = one->last;
+}
+
+INLINE void record(struct totals *t, struct walk *w, struct conversation *c, u64 now, u64 packets, u64 bytes)
+{
+	u32 from_b = arrange(w, c);
+	struct count one = {
+		.first = now,
+		.last = now,
+		.vlan = w->vlan,
+		.first_flags = w->flags,
+		.first_from_b = from_b,
+	};
+	one.packets[from_b & 1] = packets;
+	one.bytes[from_b & 1] = bytes;
+	if (w->has_tcp)
+		one.marks = marks(w, from_b);
+
+	struct count *known = map_lookup(&flows, c);
+	if (!known && map_update(&flows, c, &one, no_exist) == 0)
+		return;
+	if (!known) // made by another processor meanwhile, or there is no room
+		known = map_lookup(&flows, c);
+	if (known) {
+		add(known, &one, from_b);
+		return;
+	}
+	t->dropped += packets;
+	t->dropped_bytes += bytes;
+}
+
+// size says how many frames, and bytes on the wire, a packet socket is shown.
+INLINE void size(struct __sk_buff *skb, struct totals *t, const struct walk *w, u64 *packets, u64 *bytes)
+{
+	u32 segments = skb->gso_segs;
+
+	*packets = 1;
+	*bytes = skb->len;
+	if (!skb->gso_size || segments == 1)
+		;
+	else if (segments > 1 && ((w->proto == 6 && (w->ipv6 ? cut_tcp6 : cut_tcp4)) || (w->proto == 17 && cut_udp))) {
+		*packets = segments;
+		*bytes = skb->wire_len;
+	} else {
+		t->giants++;
+		t->segments += segments;
+	}
+	if (skb->vlan_present) // was in the frame, is not in its length
+		*bytes += *packets * 4;
+}
+
+INLINE int link(struct __sk_buff *skb, struct walk *w)
+{
+	if (skb->vlan_present)
+		w->vlan = vlan_known | (skb->vlan_tci & 0xfff);
+	return no_link_header ? net16(skb->protocol) : ethernet(skb, w);
+}
+
+// network reads what is behind the link header. False: no IP packet.
+INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c)
+{
+	int type = link(skb, w);
+	int ip = 0;
+
+	if (type == 0x0800)
+		ip = ipv4(skb, w, c);
+	else if (type == 0x86dd)
+		ip = ipv6(skb, w, c);
+	else if (type >= 0) {
+		t->other++;
+		if (type == 0x8847 || type == 0x8848 || type == 0x8864) // MPLS, PPPoE
+			t->tunnels++;
+		return 0;
+	}
+	if (!ip)
+		t->undecoded++;
+	return ip;
+}
+
+// conversed says whose the frame is. False: of no conversation.
+INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c, u64 now)
+{
+	if (!network(skb, t, w, c))
+		return 0;
+	if (!w->later_piece)
+		transport(skb, w);
+	if (tunnel(w))
+		t->tunnels++;
+	if (w->later_piece)
+		t->fragments++;
+	if ((w->later_piece || w->first_piece) && !join(w, c, now)) {
+		t->orphans++;
+		return 0;
+	}
+	return 1;
+}
+
+SEC("tcx/ingress")
+int meter(struct __sk_buff *skb)
+{
+	struct conversation c = {};
+	struct walk w = { .end = skb->len };
+	u64 packets, bytes, now = ktime_get_boot_ns();
+	u32 zero = 0;
+
+	if (skb->pkt_type == packet_loopback)
+		return tcx_next;
+	struct totals *t = map_lookup(&stats, &zero);
+	if (!t)
+		return tcx_next;
+	int counted = conversed(skb, t, &w, &c, now);
+	size(skb, t, &w, &packets, &bytes);
+	t->packets += packets;
+	t->bytes += bytes;
+	if (counted)
+		record(t, &w, &c, now, packets, bytes);
+	return tcx_next;
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";
