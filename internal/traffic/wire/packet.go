@@ -143,12 +143,13 @@ const (
 	L2TP
 	Teredo
 	EtherIP
+	NSH // RFC 8300
 )
 
 // String gives the tunnel's name in lower case.
 func (t Tunnel) String() string {
 	const names = "none    gre     erspan1 erspan2 erspan3 vxlan   geneve  gtpu    " +
-		"mpls    pppoe   6in4    ipip    l2tp    teredo  etherip "
+		"mpls    pppoe   6in4    ipip    l2tp    teredo  etherip nsh     "
 	i := int(t) * 8
 	if i+8 > len(names) {
 		return "tunnel " + strconv.Itoa(int(t))
