@@ -1,0 +1,58 @@
+package flow_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/portreeve/portreeve/internal/traffic/capture"
+	"github.com/portreeve/portreeve/internal/traffic/capture/file"
+	"github.com/portreeve/portreeve/internal/traffic/flow"
+	"github.com/portreeve/portreeve/internal/traffic/wire"
+)
+
+// captures holds other people's captures, and what their own tools say of them.
+const captures = "../../../../shared/fixtures/captures/"
+
+// feed gives a table all packets of a capture.
+func feed(t *testing.T, path string, d wire.Decoder, opt flow.Options) *flow.Table {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	src, err := file.Open(f)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	defer src.Close()
+	table := flow.NewTable(opt)
+	var batch capture.Batch
+	var p wire.Packet
+	for {
+		err := src.Next(&batch)
+		for i := range batch.Packets {
+			c := &batch.Packets[i]
+			d.Decode(c.Link, c.Data, c.Wire, &p)
+			table.Add(&p, c.Time, c.Wire, uint32(len(c.Data)))
+		}
+		batch.Release()
+		if errors.Is(err, io.EOF) {
+			return table
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+}
+
+func flows(table *flow.Table) []flow.Flow {
+	var all []flow.Flow
+	table.Each(func(f *flow.Flow) bool {
+		all = append(all, *f)
+		return true
+	})
+	return all
+}
