@@ -55,12 +55,18 @@ type Record struct {
 }
 
 // Stats are what was seen since Open, counted in frames where not said
-// otherwise. Packets is the sum of Undecoded, Other, Orphans, Dropped and all
-// that Records told.
+// otherwise. Packets is the sum of Undecoded, Other, Portless, Orphans, Dropped
+// and all that Records told.
 type Stats struct {
 	Packets, Bytes uint64
 	Undecoded      uint64 // the link or IP header is cut or impossible
-	Other          uint64 // not IP: ARP, LLDP, MPLS, PPPoE …
+	Other          uint64 // not IP: ARP, LLDP …, and Wrapped
+	// Wrapped are MPLS, PPPoE, PPP and NSH frames, behind whose headers no IP
+	// packet is looked for.
+	Wrapped uint64
+	// Portless are IP packets of protocols with ports whose ports are cut off
+	// or behind impossible headers: of no conversation.
+	Portless uint64
 	// Fragments are the later pieces of fragmented packets, Orphans those
 	// among them that joined no conversation.
 	Fragments, Orphans    uint64
@@ -68,8 +74,8 @@ type Stats struct {
 	// Giants are frames made of several segments (TSO, GRO) and counted as
 	// one; Segments are those that the kernel says they hold.
 	Giants, Segments uint64
-	// Tunnels are packets that look as if they carried another one: IP in IP,
-	// GRE, L2TP, MPLS, PPPoE, and UDP from or to a tunnel's well-known port.
+	// Tunnels are IP packets that look as if they carried another one: IP in
+	// IP, GRE, EtherIP, L2TP, MPLS, and UDP from or to a tunnel's port.
 	Tunnels uint64
 	// Gone are the interfaces that were removed meanwhile.
 	Gone []string

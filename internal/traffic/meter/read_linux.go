@@ -130,6 +130,7 @@ func (r *Record) set(key *conversation, c *count, clock int64) {
 type totals struct {
 	Packets, Bytes        uint64
 	Undecoded, Other      uint64
+	Wrapped, Portless     uint64
 	Fragments, Orphans    uint64
 	Dropped, DroppedBytes uint64
 	Giants, Segments      uint64
@@ -161,6 +162,8 @@ func (s *Stats) add(t *totals) {
 	s.Bytes += t.Bytes
 	s.Undecoded += t.Undecoded
 	s.Other += t.Other
+	s.Wrapped += t.Wrapped
+	s.Portless += t.Portless
 	s.Fragments += t.Fragments
 	s.Orphans += t.Orphans
 	s.Dropped += t.Dropped

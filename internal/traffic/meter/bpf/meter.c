@@ -83,7 +83,7 @@ const volatile u8 no_link_header; // frames begin with the IP header
 const volatile u8 cut_tcp4, cut_tcp6, cut_udp;
 
 // Bounds of the walk through a frame's headers; package wire has the same.
-enum { max_tags = 8, max_extensions = 16, max_offset = 0x7fff };
+enum { max_tags = 16, max_extensions = 64, max_offset = 0xff00 };
 
 // conversation is the key. The ends are in the order of their addresses and
 // ports; an ICMP message that has no answer keeps its sender in a.
@@ -125,7 +125,7 @@ struct ports {
 
 struct totals {
 	u64 packets, bytes;
-	u64 undecoded, other;
+	u64 undecoded, other, wrapped, portless;
 	u64 fragments, orphans;
 	u64 dropped, dropped_bytes;
 	u64 giants, segments;
@@ -155,12 +155,13 @@ struct {
 
 // walk is where the reading of a frame stands.
 struct walk {
-	u32 at;	 // offset of the next header
-	u32 end; // what lies behind belongs to no packet
+	u32 at;	     // offset of the next header
+	u32 end;     // what lies behind is not there, or not the packet's
+	u32 claimed; // where the packet ends by its own length
 	u32 id;
 	u16 vlan;
 	u16 src_port, dst_port;
-	u8 proto, ipv6;
+	u8 proto, piece_proto, ipv6;
 	u8 first_piece, later_piece, one_way;
 	u8 flags, has_tcp;
 };
@@ -182,36 +183,94 @@ struct walk {
 
 TAKE(u32)
 TAKE(u16)
+TAKE(u8)
 
-INLINE int is_tag(u16 type)
+// tag_length is how long the tag is that a type announces, the type at its end
+// included; 0: no tag.
+INLINE u32 tag_length(struct __sk_buff *skb, const struct walk *w, u16 type)
 {
-	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+	u8 control[1];
+
+	switch (type) {
+	case 0x8100: // 802.1Q
+	case 0x88a8: // 802.1ad
+	case 0x9100: // 802.1ad as it was before the standard
+		return 4;
+	case 0x8926: // VN-tag
+	case 0xf1c1: // 802.1CB
+		return 6;
+	case 0x893f: // 802.1BR
+	case 0x8909: // Cisco metadata
+		return 8;
+	case 0x88e7: // 802.1ah, with the customer's addresses
+		return 18;
+	case 0x88e5: // 802.1AE, 9.3: encrypted, or changed, or with an identifier
+		if (!take_u8(skb, w->at, w->end, control, 1) || control[0] & 0x0c)
+			return 0;
+		return control[0] & 0x20 ? 16 : 8;
+	}
+	return 0;
+}
+
+// llc gives the type behind an IEEE 802.2 header: IP has its own service
+// access point (RFC 948) or is behind SNAP (RFC 1042, 802.1H). 0: no IP; -1:
+// cut.
+INLINE int llc(struct __sk_buff *skb, struct walk *w)
+{
+	u8 h[5];
+
+	if (!take_u8(skb, w->at, w->end, h, 3))
+		return -1;
+	w->at += 3;
+	if (h[0] == 0x06 && h[1] == 0x06 && h[2] == 0x03)
+		return 0x0800;
+	if (h[0] != 0xaa || h[1] != 0xaa || h[2] != 0x03)
+		return 0;
+	if (!take_u8(skb, w->at, w->end, h, 5))
+		return -1;
+	w->at += 5;
+	u32 organisation = h[0] << 16 | h[1] << 8 | h[2], type = h[3] << 8 | h[4];
+	return (organisation == 0 || organisation == 0xf8) && type >= 0x600 ? type : 0;
 }
 
 // ethernet gives the type of what the frame carries; -1 where that is cut.
 PART int ethernet(struct __sk_buff *skb, struct walk *w)
 {
-	u16 tag[2];
+	u16 tag[1], next[1];
 
-	if (!w || !take_u16(skb, 12, w->end, tag, 1))
+	if (!w || !take_u16(skb, 12, w->end, next, 1))
 		return -1;
-	u16 type = net16(tag[0]);
 	w->at = 14;
-	for (int i = 0; i < max_tags && is_tag(type); i++) {
-		if (!take_u16(skb, w->at, w->end, tag, 2))
+	for (int i = 0; i <= max_tags; i++) {
+		u16 type = net16(next[0]);
+		u32 length = tag_length(skb, w, type);
+		if (!length)
+			return type < 0x600 ? llc(skb, w) : type;
+		if (!take_u16(skb, w->at, w->end, tag, 1) || !take_u16(skb, w->at + length - 2, w->end, next, 1))
 			return -1;
-		if (!w->vlan)
+		if (!w->vlan && length == 4)
 			w->vlan = vlan_known | (net16(tag[0]) & 0xfff);
-		type = net16(tag[1]);
-		w->at += 4;
+		w->at += length;
 	}
-	return type;
+	return -1;
 }
 
-INLINE void shorten(struct walk *w, u32 length)
+// bare gives the type by the IP version; -1 where that is cut or impossible.
+PART int bare(struct __sk_buff *skb, struct walk *w)
 {
-	if (length < w->end)
-		w->end = length;
+	u8 version[1];
+
+	if (!w || !take_u8(skb, 0, w->end, version, 1))
+		return -1;
+	return version[0] >> 4 == 4 ? 0x0800 : version[0] >> 4 == 6 ? 0x86dd : -1;
+}
+
+// claim notes where a packet ends by its own length.
+INLINE void claim(struct walk *w, u32 end)
+{
+	w->claimed = end;
+	if (end < w->end)
+		w->end = end;
 }
 
 INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
@@ -222,12 +281,15 @@ INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
 		return 0;
 	u32 first = net32(h[0]), fragment = net32(h[1]);
 	u32 header = (first >> 24 & 15) * 4, total = first & 0xffff;
-	if (first >> 28 != 4 || header < 20 || (total && total < header))
+	if (first >> 28 != 4 || header < 20)
 		return 0;
-	if (total) // 0: segmented by the device
-		shorten(w, w->at + total);
+	if (!total) // segmented by the device
+		total = w->end - w->at;
+	if (total < header)
+		return 0;
+	claim(w, w->at + total);
 	w->at += header;
-	w->proto = net32(h[2]) >> 16;
+	w->proto = w->piece_proto = net32(h[2]) >> 16;
 	w->id = fragment >> 16;
 	w->later_piece = (fragment & 0x1fff) != 0;
 	w->first_piece = (fragment & 0x3fff) == 0x2000;
@@ -237,44 +299,72 @@ INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
 	return 1;
 }
 
-// extension steps over one IPv6 extension header. False: there is none, or it
-// is cut.
-PART int extension(struct __sk_buff *skb, struct walk *w)
+INLINE int is_extension(const struct walk *w)
 {
-	u32 h[2];
-	u8 next, units;
-
-	if (!w)
-		return 0;
 	switch (w->proto) {
+	case 51: // authentication
+		return 1;
 	case 0: // hop-by-hop options
 	case 43: // routing
 	case 44: // fragment
-	case 51: // authentication
 	case 60: // destination options
 	case 135: // mobility
 	case 139: // host identity
 	case 140: // shim6
-		break;
-	default:
-		return 0;
+		return w->ipv6;
 	}
+	return 0;
+}
+
+// is_message: extension headers that may be what the packet is for.
+INLINE int is_message(u8 proto)
+{
+	return proto == 135 || proto == 139 || proto == 140;
+}
+
+INLINE void fragment6(struct walk *w, u32 place, u32 id)
+{
+	if (!(place & 0xfff9)) // whole: RFC 6946
+		return;
+	w->id = id;
+	w->later_piece = (place & 0xfff8) != 0;
+	w->first_piece = !w->later_piece;
+}
+
+// The answers of extension.
+enum { stop, go_on, no_transport };
+
+// extension steps over one extension header.
+PART int extension(struct __sk_buff *skb, struct walk *w)
+{
+	u32 h[2];
+
+	if (!w || !is_extension(w))
+		return stop;
 	if (!take_u32(skb, w->at, w->end, h, 2))
-		return 0;
-	next = net32(h[0]) >> 24;
-	units = net32(h[0]) >> 16;
-	if (w->proto == 44) {
-		w->id = net32(h[1]);
-		w->later_piece = (net32(h[0]) & 0xfff8) != 0;
-		w->first_piece = (net32(h[0]) & 0xfff9) == 1;
-		w->at += 8;
-	} else if (w->proto == 51) {
-		w->at += (units + 2) * 4;
-	} else {
-		w->at += (units + 1) * 8;
-	}
+		return no_transport;
+	u8 next = net32(h[0]) >> 24, units = net32(h[0]) >> 16;
+	u32 size = w->proto == 44 ? 8 : w->proto == 51 ? (units + 2) * 4 : (units + 1) * 8;
+	if (w->at + size > w->claimed)
+		return no_transport;
+	if (w->proto == 44)
+		fragment6(w, net32(h[0]), net32(h[1]));
+	if (next == 59 && is_message(w->proto))
+		return stop;
 	w->proto = next;
-	return 1;
+	w->at += size;
+	return w->later_piece ? stop : go_on;
+}
+
+// extensions steps over all. False: what is behind cannot be read.
+INLINE int extensions(struct __sk_buff *skb, struct walk *w)
+{
+	for (int i = 0; i < max_extensions; i++) {
+		int answer = extension(skb, w);
+		if (answer != go_on)
+			return answer == stop;
+	}
+	return !is_extension(w);
 }
 
 INLINE int ipv6(struct __sk_buff *skb, struct walk *w, struct conversation *c)
@@ -285,20 +375,20 @@ INLINE int ipv6(struct __sk_buff *skb, struct walk *w, struct conversation *c)
 		return 0;
 	if (net32(h[0]) >> 28 != 6)
 		return 0;
-	u32 payload = net32(h[1]) >> 16;
+	u32 payload = net32(h[1]) >> 16, rest = w->end - w->at - 40;
 	w->proto = net32(h[1]) >> 8;
 	w->at += 40;
-	if (payload) // 0: a jumbogram, or segmented by the device
-		shorten(w, w->at + payload);
+	// 0: nothing (what is there is Ethernet's padding), a jumbogram, or
+	// segmented by the device.
+	if (!payload && w->proto != 59 && rest >= 8)
+		payload = rest;
+	claim(w, w->at + payload);
 	w->ipv6 = c->ipv6 = 1;
 	#pragma unroll
 	for (int i = 0; i < 4; i++) {
 		((u32 *)c->a)[i] = h[2 + i];
 		((u32 *)c->b)[i] = h[6 + i];
 	}
-	for (int i = 0; i < max_extensions && !w->later_piece; i++)
-		if (!extension(skb, w))
-			break;
 	return 1;
 }
 
@@ -352,7 +442,7 @@ INLINE int icmp(struct __sk_buff *skb, struct walk *w)
 	if (!take_u16(skb, w->at, w->end, h, 1))
 		return 0;
 	u8 type = net16(h[0]) >> 8;
-	int answer = w->ipv6 ? counterpart6(type) : counterpart4(type);
+	int answer = w->proto == 58 ? counterpart6(type) : counterpart4(type);
 	w->src_port = type;
 	w->one_way = answer < 0;
 	w->dst_port = answer < 0 ? net16(h[0]) & 0xff : answer;
@@ -369,7 +459,7 @@ INLINE void tcp(struct __sk_buff *skb, struct walk *w)
 	w->flags = net32(h[0]) >> 16;
 }
 
-// transport reads ports. False: there are none, or they are cut.
+// transport reads ports. False: they are not there, or cut.
 PART int transport(struct __sk_buff *skb, struct walk *w)
 {
 	u16 h[2];
@@ -377,10 +467,9 @@ PART int transport(struct __sk_buff *skb, struct walk *w)
 	if (!w)
 		return 0;
 	switch (w->proto) {
-	case 1:
-		return !w->ipv6 && icmp(skb, w);
-	case 58:
-		return w->ipv6 && icmp(skb, w);
+	case 1: // ICMP
+	case 58: // ICMPv6
+		return icmp(skb, w);
 	case 6: // TCP
 	case 17: // UDP
 	case 33: // DCCP
@@ -388,7 +477,7 @@ PART int transport(struct __sk_buff *skb, struct walk *w)
 	case 136: // UDP-Lite
 		break;
 	default:
-		return 0;
+		return 1;
 	}
 	if (!take_u16(skb, w->at, w->end, h, 2))
 		return 0;
@@ -399,14 +488,32 @@ PART int transport(struct __sk_buff *skb, struct walk *w)
 	return 1;
 }
 
+INLINE int has_ports(u8 proto)
+{
+	switch (proto) {
+	case 1:
+	case 6:
+	case 17:
+	case 33:
+	case 58:
+	case 132:
+	case 136:
+		return 1;
+	}
+	return 0;
+}
+
 INLINE int tunnel_port(u16 port)
 {
 	switch (port) {
 	case 1701: // L2TP
 	case 2152: // GTP-U
 	case 3544: // Teredo
+	case 4754: // GRE
 	case 4789: // VXLAN
+	case 4790: // VXLAN-GPE
 	case 6081: // Geneve
+	case 6635: // MPLS
 	case 8472: // VXLAN as Linux had it first
 		return 1;
 	}
@@ -420,6 +527,7 @@ INLINE int tunnel(const struct walk *w)
 	case 4: // IPv4
 	case 41: // IPv6
 	case 47: // GRE
+	case 97: // Ethernet
 	case 115: // L2TP
 	case 137: // MPLS
 		return 1;
@@ -439,7 +547,7 @@ INLINE int join(struct walk *w, const struct conversation *c, u64 now)
 		.src = { c->a[0], c->a[1] },
 		.dst = { c->b[0], c->b[1] },
 		.id = w->id,
-		.proto = w->ipv6 ? 0 : w->proto,
+		.proto = w->piece_proto,
 		.ipv6 = w->ipv6,
 	};
 
@@ -555,23 +663,34 @@ INLINE int link(struct __sk_buff *skb, struct walk *w)
 {
 	if (skb->vlan_present)
 		w->vlan = vlan_known | (skb->vlan_tci & 0xfff);
-	return no_link_header ? net16(skb->protocol) : ethernet(skb, w);
+	if (!no_link_header)
+		return ethernet(skb, w);
+	u16 type = net16(skb->protocol);
+	return type == 0x0800 || type == 0x86dd ? bare(skb, w) : type;
 }
 
 // network reads what is behind the link header. False: no IP packet.
 INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c)
 {
-	int type = link(skb, w);
 	int ip = 0;
 
-	if (type == 0x0800)
+	switch (link(skb, w)) {
+	case 0x0800:
 		ip = ipv4(skb, w, c);
-	else if (type == 0x86dd)
+		break;
+	case 0x86dd:
 		ip = ipv6(skb, w, c);
-	else if (type >= 0) {
+		break;
+	case -1:
+		break;
+	case 0x8847: // MPLS
+	case 0x8848:
+	case 0x8864: // PPPoE
+	case 0x880b: // PPP
+	case 0x894f: // NSH
+		t->wrapped++;
+	default:
 		t->other++;
-		if (type == 0x8847 || type == 0x8848 || type == 0x8864) // MPLS, PPPoE
-			t->tunnels++;
 		return 0;
 	}
 	if (!ip)
@@ -579,22 +698,28 @@ INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w, stru
 	return ip;
 }
 
-// conversed says whose the frame is. False: of no conversation.
+// conversed says whether the packet belongs to a conversation that is known.
 INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c, u64 now)
 {
-	if (!network(skb, t, w, c))
-		return 0;
-	if (!w->later_piece)
-		transport(skb, w);
+	int readable = 1;
+
+	if (!w->later_piece && is_extension(w))
+		readable = extensions(skb, w);
+	if (w->later_piece) {
+		t->fragments++;
+		readable = join(w, c, now);
+		if (!readable)
+			t->orphans++;
+	} else {
+		readable = readable ? transport(skb, w) : !has_ports(w->proto);
+		if (!readable)
+			t->portless++;
+		else if (w->first_piece)
+			join(w, c, now);
+	}
 	if (tunnel(w))
 		t->tunnels++;
-	if (w->later_piece)
-		t->fragments++;
-	if ((w->later_piece || w->first_piece) && !join(w, c, now)) {
-		t->orphans++;
-		return 0;
-	}
-	return 1;
+	return readable;
 }
 
 SEC("tcx/ingress")
@@ -610,7 +735,7 @@ int meter(struct __sk_buff *skb)
 	struct totals *t = map_lookup(&stats, &zero);
 	if (!t)
 		return tcx_next;
-	int counted = conversed(skb, t, &w, &c, now);
+	int counted = network(skb, t, &w, &c) && conversed(skb, t, &w, &c, now);
 	size(skb, t, &w, &packets, &bytes);
 	t->packets += packets;
 	t->bytes += bytes;
