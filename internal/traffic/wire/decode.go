@@ -30,7 +30,9 @@ func (d *Decoder) Decode(link LinkType, frame []byte, wireLen uint32, p *Packet)
 	*p = Packet{}
 	wire := max(len(frame), int(min(wireLen, noEnd-1)))
 	if link == LinkEthernet {
-		d.ethernet(p, frame, 0, wire)
+		if !p.fast(frame, wire) {
+			d.ethernet(p, frame, 0, wire)
+		}
 		return
 	}
 	d.link(link, p, frame, 0, wire)

@@ -66,7 +66,9 @@ func (p *Packet) quote4(f []byte, off int) {
 	}
 	q := &p.Quote
 	p.HasQuote = true
-	q.Proto, q.Src, q.Dst = h[9], Mapped([4]byte(h[12:16])), Mapped([4]byte(h[16:20]))
+	q.Proto = h[9]
+	mapped(&q.Src, h[12:16])
+	mapped(&q.Dst, h[16:20])
 	if be16(h[6:])&0x1fff == 0 {
 		q.behind(f, off+hl, q.Proto == protoAH)
 	}

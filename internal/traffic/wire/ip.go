@@ -47,7 +47,8 @@ func (d *Decoder) ip4(p *Packet, f []byte, off, wire int) {
 		total = restOf(f, off, wire) // segmentation offload
 	}
 	p.Kind, p.Version, p.Proto, p.TOS, p.TTL = KindIP, 4, h[9], h[1], h[8]
-	p.Src, p.Dst = Mapped([4]byte(h[12:16])), Mapped([4]byte(h[16:20]))
+	mapped(&p.Src, h[12:16])
+	mapped(&p.Dst, h[16:20])
 	p.Hdr, p.L4, p.IPLen = uint16(off), uint16(off+hl), uint32(total)
 	p.ID = uint32(be16(h[4:]))
 	end := off + total
@@ -61,9 +62,11 @@ func (d *Decoder) ip4(p *Packet, f []byte, off, wire int) {
 	d.behind4(p, f, off+hl, end)
 }
 
-// Mapped gives an IPv4 address as the 16 bytes in which Packet holds it.
-func Mapped(a [4]byte) [16]byte {
-	return [16]byte{10: 0xff, 11: 0xff, 12: a[0], 13: a[1], 14: a[2], 15: a[3]}
+// mapped writes an IPv4 address as the 16 bytes in which Packet holds it. to
+// is zero before: Decode cleared it.
+func mapped(to *[16]byte, a []byte) {
+	to[10], to[11] = 0xff, 0xff
+	*(*[4]byte)(to[12:16]) = [4]byte(a[:4])
 }
 
 // restOf is the length of a packet that does not tell it.

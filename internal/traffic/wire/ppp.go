@@ -68,7 +68,8 @@ func (d *Decoder) cisco(p *Packet, f []byte, off, wire int) {
 }
 
 // pppoe decodes a session packet of RFC 2516: version and type 1, code 0,
-// session, length. A discovery packet has another code.
+// session, length. A discovery packet has another code. The length is left
+// alone: what is inside has its own, and real concentrators get this one wrong.
 func (d *Decoder) pppoe(p *Packet, f []byte, off, wire int) {
 	if !has(f, off, 6) {
 		p.fail(missing(f, wire))
@@ -82,6 +83,5 @@ func (d *Decoder) pppoe(p *Packet, f []byte, off, wire int) {
 		p.Kind = KindOther
 		return
 	}
-	end := min(wire, off+6+int(be16(f[off+4:])))
-	d.enter(p, trim(f, end), off+6, end, PPPoE, etherPPP)
+	d.enter(p, f, off+6, wire, PPPoE, etherPPP)
 }

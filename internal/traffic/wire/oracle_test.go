@@ -1,0 +1,175 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/portreeve/portreeve/internal/nettest"
+	"github.com/portreeve/portreeve/internal/traffic/wire"
+)
+
+// told is what tshark and Decode are compared by.
+type told struct {
+	src, dst         netip.Addr
+	proto            int
+	srcPort, dstPort int // -1: none
+}
+
+func (a told) String() string {
+	return fmt.Sprintf("%d %s:%d > %s:%d", a.proto, a.src, a.srcPort, a.dst, a.dstPort)
+}
+
+// decoded is what Decode tells of a frame.
+func decoded(p *wire.Packet) told {
+	if p.Kind != wire.KindIP {
+		return told{}
+	}
+	a := told{wire.Addr(p.Src), wire.Addr(p.Dst), int(p.Proto), -1, -1}
+	if p.HasPorts {
+		a.srcPort, a.dstPort = int(p.SrcPort), int(p.DstPort)
+	}
+	return a
+}
+
+// The fields that tshark is asked for, every occurrence of each.
+var fields = []string{
+	"frame.protocols", "ip.src", "ip.dst", "ip.proto", "ipv6.src", "ipv6.dst", "ipv6.nxt",
+	"tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport",
+	"dccp.srcport", "dccp.dstport",
+}
+
+// asked lets tshark dissect frames, without joining fragments or segments and
+// without guesses, and gives its answer for each.
+func asked(t *testing.T, frames []frame) []map[string][]string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "all.pcapng")
+	if err := os.WriteFile(path, nextGenFile(frames), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-n", "-r", path, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator= "}
+	args = append(args, "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE")
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	var stderr bytes.Buffer
+	cmd := exec.Command(nettest.Need(t, "tshark"), args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v\n%s", err, stderr.String())
+	}
+	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(lines) != len(frames) {
+		t.Fatalf("tshark tells of %d frames of %d\n%s", len(lines), len(frames), stderr.String())
+	}
+	answers := make([]map[string][]string, len(lines))
+	for i, line := range lines {
+		answers[i] = map[string][]string{}
+		for k, v := range strings.Split(line, "\t") {
+			answers[i][fields[k]] = strings.Fields(v)
+		}
+	}
+	return answers
+}
+
+// nextGenFile writes a pcapng file with one interface for each link type.
+func nextGenFile(frames []frame) []byte {
+	le := binary.LittleEndian
+	block := func(out []byte, kind uint32, body []byte) []byte {
+		body = append(body, make([]byte, -len(body)&3)...)
+		out = le.AppendUint32(out, kind)
+		out = le.AppendUint32(out, uint32(len(body)+12))
+		out = append(out, body...)
+		return le.AppendUint32(out, uint32(len(body)+12))
+	}
+	section := le.AppendUint32(nil, 0x1a2b3c4d)
+	section = le.AppendUint32(section, 1)
+	section = le.AppendUint64(section, 1<<64-1)
+	out := block(nil, 0x0a0d0d0a, section)
+	ifaces := map[wire.LinkType]uint32{}
+	for _, f := range frames {
+		if _, ok := ifaces[f.link]; !ok {
+			ifaces[f.link] = uint32(len(ifaces))
+			out = block(out, 1, le.AppendUint32(le.AppendUint32(nil, uint32(f.link)), 0))
+		}
+		b := le.AppendUint32(nil, ifaces[f.link])
+		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+		b = le.AppendUint32(b, uint32(len(f.data)))
+		b = le.AppendUint32(b, f.wire)
+		out = block(out, 6, append(b, f.data...))
+	}
+	return out
+}
+
+// innermost reads from tshark's answer what the innermost IP packet is, that
+// which an ICMP error quotes left aside.
+func innermost(answer map[string][]string) told {
+	at := map[string]int{}
+	a := told{srcPort: -1, dstPort: -1}
+	number := func(field string) int {
+		n, err := strconv.Atoi(answer[field][at[field]])
+		at[field]++
+		if err != nil {
+			panic(err)
+		}
+		return n
+	}
+	text := func(field string) string {
+		s := answer[field][at[field]]
+		at[field]++
+		return s
+	}
+	for _, proto := range strings.Split(strings.Join(answer["frame.protocols"], ""), ":") {
+		switch proto {
+		case "ip":
+			if at["ip.src"] < len(answer["ip.src"]) {
+				a = told{netip.MustParseAddr(text("ip.src")), netip.MustParseAddr(text("ip.dst")), number("ip.proto"), -1, -1}
+			}
+		case "ipv6":
+			if at["ipv6.src"] < len(answer["ipv6.src"]) {
+				a = told{netip.MustParseAddr(text("ipv6.src")), netip.MustParseAddr(text("ipv6.dst")), number("ipv6.nxt"), -1, -1}
+			}
+		case "tcp", "udp", "sctp", "dccp", "udplite":
+			a.proto = map[string]int{"tcp": 6, "udp": 17, "sctp": 132, "dccp": 33, "udplite": 136}[proto]
+			if proto == "udplite" {
+				proto = "udp"
+			}
+			if at[proto+".srcport"] < len(answer[proto+".srcport"]) {
+				a.srcPort, a.dstPort = number(proto+".srcport"), number(proto+".dstport")
+			}
+		case "icmp", "icmpv6":
+			a.proto = map[string]int{"icmp": 1, "icmpv6": 58}[proto]
+			return a
+		}
+	}
+	return a
+}
+
+func TestAgreesWithTshark(t *testing.T) {
+	frames := captured(t)
+	answers := asked(t, frames)
+	var d wire.Decoder
+	var p wire.Packet
+	bad := map[string]int{}
+	for i, f := range frames {
+		d.Decode(f.link, f.data, f.wire, &p)
+		got, want := decoded(&p), innermost(answers[i])
+		if want == (told{srcPort: -1, dstPort: -1}) {
+			want = told{}
+		}
+		if got != want {
+			if bad[f.file]++; bad[f.file] <= 5 {
+				t.Errorf("%s %d (link %s): %v (%v, %v), tshark %v %s", f.file, f.no, f.link, got, p.Kind, p.Problem, want, answers[i]["frame.protocols"])
+			}
+		}
+	}
+	t.Logf("%d frames; differing files %v", len(frames), bad)
+}
