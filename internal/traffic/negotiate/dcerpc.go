@@ -181,8 +181,8 @@ func (x *exchange) mapped(proto uint8, port uint16, addr [16]byte, known bool, a
 
 // named reports an endpoint that already has a better name than this.
 func (x *exchange) named(proto uint8, at Endpoint, peer [16]byte, name string) bool {
-	old, ok := x.w.expects.find(expectKey{proto, at, peer}, x.when)
-	return ok && old.ControlProto == "msrpc" && old.Name != "msrpc" && old.Name != "dcom" && old.Name != name
+	old := x.w.expects.find(expectKey{proto, at, peer}, x.when)
+	return old != nil && old.ControlProto == "msrpc" && old.Name != "msrpc" && old.Name != "dcom" && old.Name != name
 }
 
 // bindings finds DCOM string bindings of TCP with a port, "host[port]" in

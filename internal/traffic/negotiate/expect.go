@@ -76,16 +76,16 @@ func (e *expects) drop(old *list.Element) {
 	delete(e.byKey, old.Value.(*expectation).key)
 }
 
-func (e *expects) find(k expectKey, first int64) (Agreement, bool) {
-	if !e.seen.has(k.at.Port) {
-		return Agreement{}, false
-	}
+// find gives what is agreed about a flow that began at first; nil for nothing.
+func (e *expects) find(k expectKey, first int64) *Agreement {
 	found := e.byKey[k]
 	if found == nil {
-		return Agreement{}, false
+		return nil
 	}
-	x := found.Value.(*expectation)
-	return x.what, x.holds(first)
+	if x := found.Value.(*expectation); x.holds(first) {
+		return &x.what
+	}
+	return nil
 }
 
 // holds reports whether a flow that began at first is meant.

@@ -238,18 +238,30 @@ const firstFree = 1024
 // and where that told nothing once more at its end.
 func (w *Watcher) Label(proto uint8, src [16]byte, sport uint16, dst [16]byte, dport uint16, first int64) (Agreement, bool) {
 	s, d := Endpoint{src, sport}, Endpoint{dst, dport}
-	for _, k := range [4]expectKey{
-		{proto, d, src}, {proto, s, dst}, {proto, d, anyone}, {proto, s, anyone},
-	} {
-		if a, ok := w.expects.find(k, first); ok && !isControl(a, s, d) {
-			return a, true
-		}
+	if a := w.agreed(proto, d, s, first); a != nil {
+		return *a, true
+	}
+	if a := w.agreed(proto, s, d, first); a != nil {
+		return *a, true
 	}
 	return Agreement{}, false
 }
 
+// agreed is what holds for an endpoint and who uses it.
+func (w *Watcher) agreed(proto uint8, at, user Endpoint, first int64) *Agreement {
+	if !w.expects.seen.has(at.Port) {
+		return nil
+	}
+	for _, peer := range [2][16]byte{user.Addr, anyone} {
+		if a := w.expects.find(expectKey{proto, at, peer}, first); a != nil && !isControl(a, at, user) {
+			return a
+		}
+	}
+	return nil
+}
+
 // isControl reports the control flow itself: a TFTP request comes from the
 // port to which the transfer goes.
-func isControl(a Agreement, s, d Endpoint) bool {
+func isControl(a *Agreement, s, d Endpoint) bool {
 	return a.Control == s && a.ControlClient == d || a.Control == d && a.ControlClient == s
 }
