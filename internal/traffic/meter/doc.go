@@ -44,8 +44,8 @@
 //
 // It changes, delays or drops no frame; pins nothing; leaves nothing behind:
 // program and maps live as long as the process's descriptors. It sends
-// nothing. It needs CAP_BPF and CAP_NET_ADMIN, with Options.Promiscuous also
-// CAP_NET_RAW.
+// nothing. It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, with
+// Options.Promiscuous also CAP_NET_RAW.
 //
 // A Meter may be used from several goroutines. Open resolves interfaces in
 // the calling thread's network namespace.

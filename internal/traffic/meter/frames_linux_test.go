@@ -119,7 +119,7 @@ var samples = map[string]func() []byte{
 		return ether(0x86dd, ip6(44, node1, node2, piece6(17, 0, 9, udp(1, 2, "whole"))))
 	},
 	"extensions": func() []byte {
-		return ether(0x86dd, ip6(0, node1, node2, extended(43, 1, extended(60, 0, extended(51, 0, extended(6, 1, tcp(1, 2, 2)))))))
+		return ether(0x86dd, ip6(0, node1, node2, extended(43, 1, extended(60, 0, extended(51, 0, cat([]byte{6, 2}, make([]byte, 14), tcp(1, 2, 2)))))))
 	},
 	"ah": func() []byte {
 		return ether(0x0800, ip4(51, host1, host2, cat([]byte{6, 4, 0, 0}, make([]byte, 20), tcp(1, 2, 2))))

@@ -127,10 +127,24 @@ func refused(op, capability, feature string, err error) error {
 		return &PermissionError{op, capability, err}
 	}
 	var verifier *ebpf.VerifierError
-	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.As(err, &verifier) {
+	if errors.As(err, &verifier) && !mayReadFreely() {
+		return &PermissionError{op, "CAP_PERFMON", err}
+	}
+	if verifier != nil || errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
 		return &UnsupportedError{feature, err}
 	}
 	return fmt.Errorf("%s: %w", op, err)
+}
+
+// mayReadFreely tells whether the verifier lets this thread's programs read
+// packets at computed places.
+func mayReadFreely() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return true
+	}
+	return data[1].Effective&(1<<(unix.CAP_PERFMON-32)) != 0 || data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // Stop ends the counting; what was counted can still be read.

@@ -84,20 +84,25 @@ func (b *bench) check(w *twin) {
 	if diff := cmp.Diff(w.stats, b.stats()); diff != "" {
 		b.t.Errorf("stats, -twin +program:\n%s", diff)
 	}
+	compareRecords(b.t, w, records(b.t, b.m))
+}
+
+func compareRecords(t testing.TB, w *twin, counted []Record) {
+	t.Helper()
 	var want, got []Record
 	for _, r := range w.flows {
 		want = append(want, *r)
 	}
-	for _, r := range records(b.t, b.m) {
+	for _, r := range counted {
 		if r.First == 0 || r.Last < r.First {
-			b.t.Errorf("from %d to %d", r.First, r.Last)
+			t.Errorf("from %d to %d", r.First, r.Last)
 		}
 		got = append(got, byFirst(r))
 	}
 	sortRecords(want)
 	sortRecords(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		b.t.Errorf("conversations, -twin +program:\n%s", diff)
+		t.Errorf("conversations, -twin +program:\n%s", diff)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // twin counts frames as the packet path's decoder reads them, in the plainest
 // way. What the BPF program counts must be the same.
 type twin struct {
+	bare   bool // frames begin with the IP header
 	stats  Stats
 	flows  map[Record]*Record // by the fields that name a conversation
 	pieces map[twinPiece]twinPorts
@@ -37,7 +38,11 @@ var wrapped = map[uint16]bool{0x8847: true, 0x8848: true, 0x8864: true, 0x880b: 
 func (w *twin) frame(f []byte) {
 	var p wire.Packet
 	d := wire.Decoder{Outer: true}
-	d.Decode(wire.LinkEthernet, f, uint32(len(f)), &p)
+	link := wire.LinkEthernet
+	if w.bare {
+		link = wire.LinkRaw
+	}
+	d.Decode(link, f, uint32(len(f)), &p)
 	w.stats.Packets++
 	w.stats.Bytes += uint64(len(f))
 	switch {
@@ -129,7 +134,9 @@ func (w *twin) add(p *wire.Packet, ports twinPorts, size uint64) {
 	name := Record{Proto: ports.proto, IPv6: p.Version == 6, A: p.Src, B: p.Dst, PortA: ports.src, PortB: ports.dst}
 	r, fromA := w.flows[name], true
 	if r == nil && !ports.oneWay {
-		r, fromA = w.flows[turned(name)], false
+		other := name
+		other.A, other.B, other.PortA, other.PortB = name.B, name.A, name.PortB, name.PortA
+		r, fromA = w.flows[other], false
 	}
 	var flags uint8
 	if p.HasTCP {
