@@ -124,6 +124,8 @@ func ProtoOf(l Layer) uint8 {
 		return 137
 	case Extension:
 		return l.Proto
+	case Other:
+		return l.Proto
 	case Fragment:
 		return 44
 	case AH:
@@ -163,9 +165,13 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
-// linkOf gives the link type of a frame by its outermost layer.
-func linkOf(l Layer) wire.LinkType {
-	switch l := l.(type) {
+// LinkOf gives the link type of a capture that holds frames of this stack, by
+// the outermost layer; Ethernet where that is none's beginning.
+func LinkOf(layers ...Layer) wire.LinkType {
+	if len(layers) == 0 {
+		return wire.LinkEthernet
+	}
+	switch l := layers[0].(type) {
 	case IPv4, IPv6:
 		return wire.LinkRaw
 	case Null:
@@ -180,6 +186,16 @@ func linkOf(l Layer) wire.LinkType {
 		return wire.LinkPPPEther
 	case CHDLC:
 		return wire.LinkCHDLC
+	case MPLS:
+		return wire.LinkMPLS
+	case Header:
+		return l.Link
+	}
+	return pseudoLink(layers[0])
+}
+
+func pseudoLink(l Layer) wire.LinkType {
+	switch l.(type) {
 	case WiFi:
 		return wire.Link80211
 	case Radiotap:
@@ -194,18 +210,16 @@ func linkOf(l Layer) wire.LinkType {
 		return wire.LinkNFLog
 	case PKTAP:
 		return wire.LinkPKTAP
-	case Header:
-		return l.Link
-	case MPLS:
-		return wire.LinkMPLS
+	case ENC:
+		return wire.LinkENC
+	case PFLog:
+		return wire.LinkPFLog
+	case IPNet:
+		return wire.LinkIPNet
+	case IPoIB:
+		return wire.LinkIPoIB
+	case FrameRelay:
+		return wire.LinkFrameRelay
 	}
 	return wire.LinkEthernet
-}
-
-// LinkOf gives the link type of a capture that holds frames of this stack.
-func LinkOf(layers ...Layer) wire.LinkType {
-	if len(layers) == 0 {
-		return wire.LinkEthernet
-	}
-	return linkOf(layers[0])
 }

@@ -1,10 +1,6 @@
 package wiretest
 
-import (
-	"encoding/binary"
-
-	"github.com/portreeve/portreeve/internal/traffic/wire"
-)
+import "encoding/binary"
 
 // Ethernet is an Ethernet II header, or with LLC an 802.3 one, whose length is
 // filled in.
@@ -112,44 +108,6 @@ func (CHDLC) put(inner []byte, next Layer) []byte {
 	return join([]byte{0x0f, 0}, put16(EtherTypeOf(next)), inner)
 }
 
-// Header is a pseudo-header made by hand for a link type.
-type Header struct {
-	Link wire.LinkType
-	Body []byte
-}
-
-func (l Header) put(inner []byte, _ Layer) []byte { return join(l.Body, inner) }
-
-// ENC, PFLog, IPNet, IPoIB, FrameRelay and NetAnalyzer give the header of
-// those link types before the given layer.
-func ENC(next Layer) Header {
-	return Header{wire.LinkENC, join(little32(familyOf(next, 24)), make([]byte, 8))}
-}
-
-// PFLog is OpenBSD's header: 61 bytes long, filled up to 64.
-func PFLog(next Layer) Header {
-	return Header{wire.LinkPFLog, join([]byte{61, byte(familyOf(next, 24))}, make([]byte, 62))}
-}
-
-// IPNet is Solaris' header.
-func IPNet(next Layer) Header {
-	return Header{wire.LinkIPNet, join([]byte{1, byte(familyOf(next, 26))}, make([]byte, 22))}
-}
-
-// IPoIB is a global routing header and an encapsulation header.
-func IPoIB(next Layer) Header {
-	return Header{wire.LinkIPoIB, join(make([]byte, 40), put16(EtherTypeOf(next), 0))}
-}
-
-// FrameRelay has a two-byte address and IP's own identifier.
-func FrameRelay(next Layer) Header {
-	id := byte(0xcc)
-	if _, six := next.(IPv6); six {
-		id = 0x8e
-	}
-	return Header{wire.LinkFrameRelay, []byte{0x18, 0x41, 0x03, id}}
-}
-
 // WiFi is an 802.11 data frame before a SNAP layer.
 type WiFi struct {
 	ToDS, FromDS bool // both: four addresses
@@ -222,33 +180,4 @@ type AVS struct{}
 
 func (AVS) put(inner []byte, _ Layer) []byte {
 	return join(put32(0x80211001, 64), make([]byte, 56), inner)
-}
-
-// PPI is a per-packet information header without fields.
-type PPI struct{}
-
-func (PPI) put(inner []byte, next Layer) []byte {
-	return join([]byte{0, 0, 8, 0}, little32(uint32(linkOf(next))), inner)
-}
-
-// PKTAP is Darwin's header.
-type PKTAP struct{}
-
-func (PKTAP) put(inner []byte, next Layer) []byte {
-	return join(little32(108, 1, uint32(linkOf(next))), make([]byte, 96), inner)
-}
-
-// NFLog is netfilter's log with a prefix before the packet, big endian if so
-// said.
-type NFLog struct{ Big bool }
-
-func (l NFLog) put(inner []byte, next Layer) []byte {
-	var order binary.AppendByteOrder = binary.LittleEndian
-	if l.Big {
-		order = binary.BigEndian
-	}
-	attr := func(kind uint16, body []byte) []byte {
-		return join(order.AppendUint16(order.AppendUint16(nil, uint16(len(body)+4)), kind), body)
-	}
-	return join([]byte{byte(familyOf(next, 10)), 0, 0, 5}, zeros(attr(10, []byte("drop\x00")), 4), attr(9, inner))
 }

@@ -82,3 +82,8 @@ type ICMPv6 struct {
 }
 
 func (l ICMPv6) put(inner []byte, next Layer) []byte { return ICMP(l).put(inner, next) }
+
+// Other is the place of any other protocol, whose header is what follows.
+type Other struct{ Proto uint8 }
+
+func (Other) put(inner []byte, _ Layer) []byte { return inner }
