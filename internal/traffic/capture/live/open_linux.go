@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -295,7 +296,7 @@ func (r *Ring) makeMemory(o Options) error {
 	r.mem, r.size = mem, o.BlockSize
 	r.blocks = make([]block, o.Blocks)
 	for i := range r.blocks {
-		r.blocks[i].free = func() { r.giveBack(i) }
+		r.blocks[i].free = func() { r.letBlockGo(i) }
 	}
 	return nil
 }
@@ -314,12 +315,18 @@ func newRing(t target, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, step("open a packet socket", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, step("make an event", err)
+	// Made non-blocking, so that the runtime's poller takes it.
+	file := os.NewFile(uintptr(fd), "packet socket")
+	conn, err := file.SyscallConn()
+	if err == nil {
+		err = file.SetReadDeadline(time.Time{})
 	}
-	r := &Ring{fd: fd, wake: wake, target: t, retire: o.Retire, refs: 1}
+	if err != nil {
+		_ = file.Close()
+		return nil, step("wait for a packet socket", err)
+	}
+	r := &Ring{fd: fd, file: file, conn: conn, target: t, retire: o.Retire, refs: 1}
+	r.wait = r.woken
 	r.faces.snap = uint32(o.SnapLen)
 	if t.name == Any {
 		r.faces.learnAll(fd)

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -17,7 +19,10 @@ import (
 // Ring is one packet socket and the memory that the kernel fills for it.
 type Ring struct {
 	target
-	fd, wake    int
+	fd          int
+	file        *os.File // the same
+	conn        syscall.RawConn
+	wait        func(uintptr) bool
 	promiscuous bool
 	retire      time.Duration
 
@@ -28,22 +33,24 @@ type Ring struct {
 
 	// reading guards what Next alone uses.
 	reading sync.Mutex
-	head    int // the block that is filled next or was last
+	head    int    // the block at hand, or that comes next
+	at      uint64 // where its next packet stands
+	left    uint32 // how many there still are
+	waited  bool   // see woken
 	ending  *ending
 
 	closed, stopped atomic.Bool
-	handed          atomic.Uint64 // packets given by Next
+	handed          atomic.Uint64 // packets of the blocks that Next has opened
 
 	mu       sync.Mutex // guards what follows
-	refs     int        // one for being open, one for each call of Next and block that is out
+	refs     int        // one for being open, one for each call of Next and block in use
 	counters counters
 }
 
-// block is the reader's view of a block of the ring. While it is out, its
-// status in the ring still says that it is the reader's.
+// block is the reader's view of a block of the ring.
 type block struct {
-	out  atomic.Bool
-	free func()
+	users atomic.Int32 // batches that are out, and one while it is walked
+	free  func()
 }
 
 // ending is why a ring ends, and since when that is known.
@@ -52,7 +59,7 @@ type ending struct {
 	since time.Time
 }
 
-// Next gives the packets of the next block, or an empty batch after about
+// Next gives the next packets of a block, or an empty batch after about
 // 100 ms without any. Errors: io.EOF after Close and Stop, *Error when the
 // interface went down or disappeared.
 func (r *Ring) Next(b *capture.Batch) error {
@@ -71,94 +78,117 @@ func (r *Ring) Next(b *capture.Batch) error {
 		if r.ending == nil && r.stopped.Load() {
 			r.ending = &ending{io.EOF, time.Now()}
 		}
-		if r.ending != nil {
-			if r.drained() {
-				return r.ending.err
+		switch {
+		case r.ending == nil:
+			if !r.await(until) {
+				return nil
 			}
-			r.wait(5*time.Millisecond, false)
-			continue
+		case r.drained():
+			return r.ending.err
+		default:
+			time.Sleep(5 * time.Millisecond)
 		}
-		left := time.Until(until)
-		if left <= 0 {
-			return nil
-		}
-		r.await(left)
 	}
 	return io.EOF
 }
 
-// take puts the block at the head in b, when the kernel has handed it over.
+// take puts packets of the block at hand in b, or of the next one that the
+// kernel has handed over.
 func (r *Ring) take(b *capture.Batch) bool {
-	for {
+	for r.left > 0 || r.openBlock() {
 		blk := &r.blocks[r.head]
-		mem := r.block(r.head)
-		if blk.out.Load() || atomic.LoadUint32(status(mem))&unix.TP_STATUS_USER == 0 {
-			return false
+		blk.users.Add(1)
+		r.walk(b, r.block(r.head))
+		if r.left == 0 {
+			r.head = (r.head + 1) % len(r.blocks)
+			blk.free()
 		}
-		blk.out.Store(true)
-		r.refer()
-		r.head = (r.head + 1) % len(r.blocks)
-		counted := r.walk(b, mem)
-		r.handed.Add(counted)
 		if len(b.Packets) > 0 {
 			b.Free = blk.free
 			return true
 		}
 		blk.free()
 	}
+	return false
+}
+
+// openBlock begins with the block at the head. While a block is in use, its
+// status in the ring still says that it is the reader's.
+func (r *Ring) openBlock() bool {
+	blk, mem := &r.blocks[r.head], r.block(r.head)
+	if blk.users.Load() > 0 || atomic.LoadUint32(status(mem))&unix.TP_STATUS_USER == 0 {
+		return false
+	}
+	blk.users.Store(1)
+	r.refer()
+	r.left = binary.NativeEndian.Uint32(mem[blockPackets:])
+	r.at = uint64(binary.NativeEndian.Uint32(mem[blockFirst:]))
+	r.handed.Add(uint64(r.left))
+	return true
 }
 
 func (r *Ring) block(i int) []byte { return r.mem[i*r.size:][:r.size:r.size] }
 
-// giveBack lets the kernel fill a block again. The status goes first: who sees
-// that the block is no longer out must not see it as the reader's.
-func (r *Ring) giveBack(i int) {
-	if !r.blocks[i].out.Load() {
-		return
+// letBlockGo ends one use of a block; the last one lets the kernel fill it
+// again. The status goes first: who sees that the block is not in use must not
+// see it as the reader's.
+func (r *Ring) letBlockGo(i int) {
+	users := &r.blocks[i].users
+	for {
+		n := users.Load()
+		switch {
+		case n <= 0:
+			return // released twice
+		case n == 1:
+			atomic.StoreUint32(status(r.block(i)), unix.TP_STATUS_KERNEL)
+		}
+		if users.CompareAndSwap(n, n-1) {
+			if n == 1 {
+				r.letGo()
+			}
+			return
+		}
 	}
-	atomic.StoreUint32(status(r.block(i)), unix.TP_STATUS_KERNEL)
-	r.blocks[i].out.Store(false)
-	r.letGo()
 }
 
 // status is the word by which kernel and reader hand over a block.
 func status(mem []byte) *uint32 { return (*uint32)(unsafe.Pointer(&mem[blockStatus])) }
 
-// await waits for the kernel to hand over a block, or for Close or Stop. While
-// the block before the head is out, the socket looks readable to poll all the
-// time: then it is only looked at again and again.
-func (r *Ring) await(most time.Duration) {
-	before := (r.head + len(r.blocks) - 1) % len(r.blocks)
-	if r.blocks[before].out.Load() {
-		r.wait(min(most, 10*time.Millisecond), false)
-		return
+// await waits for the kernel to hand over a block, for Stop or Close, or for a
+// moment; false: that moment has come. It waits in the runtime's poller and
+// not in a system call of its own: after each of those the runtime would look
+// after its processors every 20 µs for a while, which cost as much as reading
+// the packets.
+func (r *Ring) await(until time.Time) bool {
+	if err := r.file.SetReadDeadline(until); err != nil {
+		return !r.closed.Load()
 	}
-	if !r.wait(most, true) {
-		return
+	if r.closed.Load() || r.stopped.Load() {
+		return true // they moved the deadline before it was set here
 	}
-	code, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && code != 0 {
-		r.ending = &ending{&Error{Interface: r.name, Op: "capture", Err: unix.Errno(code)}, time.Now()}
+	r.waited = false
+	err := r.conn.Read(r.wait)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return r.closed.Load() || r.stopped.Load()
 	}
+	if code, bad := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR); bad == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	if err != nil {
+		r.ending = &ending{&Error{Interface: r.name, Op: "capture", Err: err}, time.Now()}
+	}
+	return true
 }
 
-// wait sleeps until it is woken, or, where it looks at the socket, until a
-// block is ready; true: the socket has an error.
-func (r *Ring) wait(most time.Duration, socket bool) (failed bool) {
-	fds := [2]unix.PollFd{{Fd: int32(r.wake), Events: unix.POLLIN}, {Fd: int32(r.fd), Events: unix.POLLIN | unix.POLLERR}}
-	n := 1
-	if socket {
-		n = 2
+// woken is asked by the poller whether it need not wait: before the first
+// time when a block is ready, and after it, whatever it was that came.
+func (r *Ring) woken(uintptr) bool {
+	if r.waited {
+		return true
 	}
-	most = max(most, time.Millisecond)
-	if _, err := unix.Poll(fds[:n], int(most.Milliseconds())); err != nil {
-		return false // interrupted: the caller looks again
-	}
-	if fds[0].Revents != 0 {
-		var count [8]byte
-		_, _ = unix.Read(r.wake, count[:])
-	}
-	return fds[1].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
+	r.waited = true
+	blk := &r.blocks[r.head]
+	return blk.users.Load() == 0 && atomic.LoadUint32(status(r.block(r.head)))&unix.TP_STATUS_USER != 0
 }
 
 // drained tells that nothing more can come from the ring, and then makes the
@@ -234,9 +264,8 @@ func (r *Ring) Close() error {
 	return err
 }
 
-func (r *Ring) rouse() {
-	_, _ = unix.Write(r.wake, binary.NativeEndian.AppendUint64(nil, 1))
-}
+// rouse ends the waiting of a Next.
+func (r *Ring) rouse() { _ = r.file.SetReadDeadline(time.Unix(1, 0)) }
 
 // hold keeps memory and descriptors; false: the ring is closed.
 func (r *Ring) hold() bool {
@@ -269,6 +298,6 @@ func (r *Ring) letGo() {
 		_ = unix.Munmap(r.mem)
 		r.mem = nil
 	}
-	_, _ = unix.Close(r.fd), unix.Close(r.wake)
-	r.fd, r.wake = -1, -1
+	_ = r.file.Close()
+	r.fd = -1
 }

@@ -24,7 +24,7 @@ type header struct {
 	from unix.RawSockaddrLinklayer
 }
 
-const headerSize = int(unsafe.Sizeof(header{}))
+const headerSize = uint64(unsafe.Sizeof(header{}))
 
 // sllSize is the length of a LINKTYPE_LINUX_SLL header.
 const sllSize = 16
@@ -32,35 +32,35 @@ const sllSize = 16
 // vlanSize is what a tag adds to a frame.
 const vlanSize = 4
 
-// walk puts a block's packets in b, and gives how many the kernel says there
-// are. Bounds are checked, though the kernel wrote them: the memory is shared.
-func (r *Ring) walk(b *capture.Batch, mem []byte) uint64 {
-	n := binary.NativeEndian.Uint32(mem[blockPackets:])
-	at := int(binary.NativeEndian.Uint32(mem[blockFirst:]))
-	room := min(int(n), len(mem)/headerSize)
-	ps := slices.Grow(b.Packets[:0], room)[:room]
+// most is how many packets a batch has at most. So few that what is touched of
+// them on the walk is still in the second-level cache when they are decoded.
+const most = 256
+
+// walk puts the next packets of the block at hand in b. Bounds are checked,
+// though the kernel wrote them: the memory is shared.
+func (r *Ring) walk(b *capture.Batch, mem []byte) {
+	room := int(min(r.left, most))
+	ps := slices.Grow(b.Packets[:0], most)[:room]
 	kept := 0
 	for range room {
-		if at < 0 || at+headerSize > len(mem) {
+		if r.at+headerSize > uint64(len(mem)) {
+			r.left = uint32(room) // nothing of the block can be found any more
 			break
 		}
-		h := (*header)(unsafe.Pointer(&mem[at]))
-		if r.fill(&ps[kept], h, mem, at) {
+		h := (*header)(unsafe.Pointer(&mem[r.at]))
+		if r.fill(&ps[kept], h, mem, int(r.at)) {
 			kept++
 		}
-		if h.Next_offset == 0 {
-			break
-		}
-		at += int(h.Next_offset)
+		r.at += uint64(h.Next_offset)
 	}
+	r.left -= uint32(room)
 	b.Packets = ps[:kept]
-	return uint64(n)
 }
 
 // fill makes a packet of what stands at one place of a block.
 func (r *Ring) fill(p *capture.Packet, h *header, mem []byte, at int) bool {
 	start, end := at+int(h.Mac), at+int(h.Mac)+int(h.Snaplen)
-	if start < at+headerSize || end < start || end > len(mem) {
+	if start < at+int(headerSize) || end < start || end > len(mem) {
 		return false
 	}
 	*p = capture.Packet{Wire: h.Len, Time: int64(h.Sec)*1e9 + int64(h.Nsec), Link: r.link, Direction: direction(h.from.Pkttype)}
@@ -88,7 +88,7 @@ func unframe(p *capture.Packet, f form, h *header, mem []byte, at, start, end in
 		p.Wire -= min(uint32(skip), p.Wire)
 	}
 	isIP := h.from.Protocol == bigEndian(unix.ETH_P_IP) || h.from.Protocol == bigEndian(unix.ETH_P_IPV6)
-	if f == bareIP && isIP || start-sllSize < at+headerSize {
+	if f == bareIP && isIP || start-sllSize < at+int(headerSize) {
 		return start
 	}
 	putSLL(mem[start-sllSize:start], &h.from)
