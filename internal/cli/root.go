@@ -103,7 +103,7 @@ changes nothing unless a command says so.`,
 	root.PersistentFlags().StringVar(&s.color, "color", "auto", "colour: auto, always or never (NO_COLOR is honoured)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
-	root.AddCommand(newAudit(s), newHost(s), newScan(s), newExplain(s))
+	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newExplain(s))
 	return root
 }
 

@@ -2,103 +2,174 @@ package cli
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/portreeve/portreeve/internal/audit"
-	"github.com/portreeve/portreeve/internal/exposure"
-	"github.com/portreeve/portreeve/internal/host"
+	"github.com/spf13/cobra"
 )
 
+// The ways in which traffic is told (--by).
 const (
-	// observePace is how often the connection table is read while watching.
-	observePace = 500 * time.Millisecond
-	// maxConnections bounds what one look at the table keeps.
-	maxConnections = 200_000
+	byPort   = "port"
+	byPair   = "pair"
+	byFlow   = "flow"
+	byPacket = "packet"
 )
 
-// startTraffic begins to watch who uses the listeners. The returned function
-// waits for the end of the watch (at least one look) and hands it over.
-func (g *gatherer) startTraffic(ctx context.Context) func(*audit.Input) {
-	from := time.Now()
-	var snaps []exposure.Snapshot
-	var gaps []exposure.Gap
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			snap, gap := g.look(ctx)
-			snaps, gaps = append(snaps, snap), gap
-			if time.Since(from)+observePace > g.observe || !sleep(ctx, observePace) {
-				return
-			}
-			snaps = compact(snaps)
-		}
-	})
-	return func(in *audit.Input) {
-		watch.Wait()
-		in.Gaps = append(in.Gaps, gaps...)
-		in.Traffic = audit.UsageOf(in.Self, snaps, from.UTC(), time.Now().UTC())
-	}
+// How live traffic is counted (--method).
+const (
+	methodAuto    = "auto"
+	methodPackets = "packets"
+	methodKernel  = "kernel"
+)
+
+type trafficFlags struct {
+	read       string
+	ifaces     []string
+	by         string
+	write      string
+	duration   time.Duration
+	count      uint64
+	tunnels    string
+	listeners  string
+	method     string
+	json       bool
+	verbose    bool
+	noPromisc  bool
+	numeric    bool
+	filterText string
 }
 
-// look reads listeners and established connections of this namespace.
-func (g *gatherer) look(ctx context.Context) (exposure.Snapshot, []exposure.Gap) {
-	snap := exposure.Snapshot{Taken: time.Now().UTC()}
-	full := false
-	_, err := g.reader.Stream(ctx, host.Options{All: true, Traffic: true, NetNS: host.SelfNetNS}, func(s *exposure.Socket) error {
-		switch {
-		case s.State != exposure.Listen && s.State != exposure.Established:
-		case len(snap.Sockets) >= maxConnections:
-			full = true
-		default:
-			snap.Sockets = append(snap.Sockets, bare(s))
+func newTraffic(s *streams) *cobra.Command {
+	var f trafficFlags
+	cmd := &cobra.Command{
+		Use:   "traffic [FILTER]",
+		Short: "Who talks to whom: ports, pairs, flows, packets",
+		Long: `Tells who really talks to which port: from a capture file, or live from the
+interfaces. Who is client and who is server is told from the handshake, else
+from the listeners of this host, else from the registry of ports, and each flow
+says by which. Every answer says how good its evidence is.
+
+FILTER is a pcap-filter(7) expression, as tcpdump has it; put it in quotes if
+it has ! ( ) < > or & in it. Without any flag and on a terminal the live view
+fills the screen.`,
+		Example: `  portreeve traffic                              live, full screen
+  portreeve traffic -i eth1 --duration 15m       the ports used, as a table
+  portreeve traffic -r web.pcap --by flow        conversations of a capture
+  portreeve traffic -i eth1 --by packet tcp port 80
+  portreeve traffic -r web.pcap.gz --json 'port 443 and not host 10.0.0.1'
+  portreeve traffic check-mirror -i eth1         is this a mirror port?
+  portreeve traffic span --vendor cisco-ios --source Gi1/0/1 --destination Gi1/0/24`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.filterText = strings.Join(args, " ")
+			return runTraffic(cmd.Context(), s, &f, cmd.Flags().NFlag() == 0)
+		},
+	}
+	f.register(cmd)
+	cmd.AddCommand(newCheckMirror(s), newSpan(s))
+	return cmd
+}
+
+func (f *trafficFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVarP(&f.read, "read", "r", "", "read this capture (pcap, pcapng, compressed too; - is stdin)")
+	fl.StringArrayVarP(&f.ifaces, "interface", "i", nil, "listen on this interface (may repeat; any is all of them)")
+	fl.StringVar(&f.by, "by", byPort, "port, pair, flow or packet")
+	fl.StringVarP(&f.write, "write", "w", "", "write the selected packets to this file (- is stdout)")
+	fl.DurationVar(&f.duration, "duration", 0, "listen for this long, as 30s or 15m")
+	fl.Uint64VarP(&f.count, "count", "c", 0, "end after this many selected packets")
+	fl.StringVar(&f.tunnels, "tunnels", "inner", "inner: look into tunnels; outer: do not")
+	fl.StringVar(&f.listeners, "listeners", "", "who listens, for telling servers: a portreeve host --json document")
+	fl.StringVar(&f.method, "method", methodAuto, "live: packets (look at each), kernel (count inside the kernel), auto")
+	fl.BoolVar(&f.json, "json", false, "JSON: a document for ports and pairs, JSON Lines for flows and packets")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "all rows, and all that is known of each")
+	fl.BoolVarP(&f.noPromisc, "no-promiscuous", "p", false, "only frames that this host would take anyway")
+	fl.BoolVarP(&f.numeric, "numeric", "n", false, "addresses and ports as numbers (they always are)")
+}
+
+func runTraffic(ctx context.Context, s *streams, f *trafficFlags, bare bool) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.wantsScreen(s, bare) {
+		return liveTraffic(ctx, s, f)
+	}
+	if f.read == "" && len(f.ifaces) == 0 {
+		return usage("see: portreeve traffic --help", "nothing to read from: give -r FILE or -i IFACE (on a terminal, no flag at all gives the live view)")
+	}
+	sel, err := f.selection(ctx)
+	if err != nil {
+		return err
+	}
+	if f.inKernel() {
+		done, err := kernelTraffic(ctx, s, f)
+		if done {
+			return err
 		}
-		return nil
-	})
+	}
+	return packetTraffic(ctx, s, f, sel)
+}
+
+// wantsScreen: no flag, or only interfaces to listen on, and a terminal.
+func (f *trafficFlags) wantsScreen(s *streams, bare bool) bool {
+	if !s.screen() {
+		return false
+	}
+	plain := trafficFlags{ifaces: f.ifaces, by: byPort, tunnels: f.tunnels, method: f.method, listeners: f.listeners, noPromisc: f.noPromisc, numeric: f.numeric, filterText: f.filterText}
+	return bare || len(f.ifaces) > 0 && f.sameAs(&plain)
+}
+
+func (f *trafficFlags) sameAs(o *trafficFlags) bool {
+	return f.read == o.read && f.by == o.by && f.write == o.write && f.duration == o.duration && f.count == o.count && f.json == o.json && f.verbose == o.verbose
+}
+
+func (f *trafficFlags) check() error {
 	switch {
-	case err != nil && ctx.Err() == nil:
-		return snap, []exposure.Gap{{View: "traffic", Why: "the connection table could not be read: " + err.Error()}}
-	case full:
-		return snap, []exposure.Gap{{View: "traffic", Why: "more connections than are kept; clients beyond 200,000 connections were not counted"}}
+	case !slices.Contains([]string{byPort, byPair, byFlow, byPacket}, f.by):
+		return usage("write --by port, pair, flow or packet", "--by %q is not known", f.by)
+	case f.tunnels != "inner" && f.tunnels != "outer":
+		return usage("write --tunnels inner or outer", "--tunnels %q is not known", f.tunnels)
+	case !slices.Contains([]string{methodAuto, methodPackets, methodKernel}, f.method):
+		return usage("write --method auto, packets or kernel", "--method %q is not known", f.method)
+	case f.read != "" && len(f.ifaces) > 0:
+		return usage("read a file or listen, one at a time", "both -r and -i were given")
+	case f.duration < 0:
+		return usage("write it as in --duration 30s", "--duration %s is negative", f.duration)
+	case f.write == "-" && f.json:
+		return usage("write the packets to a file: -w FILE", "both the packets and the JSON would go to stdout")
 	}
-	return snap, nil
+	return f.checkKernel()
 }
 
-// bare keeps what the traffic view needs; the stream's slices do not outlive
-// the call.
-func bare(s *exposure.Socket) exposure.Socket {
-	return exposure.Socket{Proto: s.Proto, State: s.State, Addr: s.Addr, Port: s.Port, PeerAddr: s.PeerAddr, PeerPort: s.PeerPort,
-		Device: s.Device, NetNS: s.NetNS, SegsIn: s.SegsIn, SegsOut: s.SegsOut, LastRcv: s.LastRcv, DualStack: s.DualStack}
+// checkKernel: counting in the kernel has no packets to show.
+func (f *trafficFlags) checkKernel() error {
+	if f.method != methodKernel || f.countable() {
+		return nil
+	}
+	return usage("leave --method away", "--method kernel counts live ports and pairs: it has no packets for -r, -w, --count, a filter or --by %s", f.by)
 }
 
-// compact merges looks whose connections are unchanged, so that watching for
-// hours keeps one entry per connection, not one per look.
-func compact(snaps []exposure.Snapshot) []exposure.Snapshot {
-	if len(snaps) < 2 {
-		return snaps
+// countable: nothing is asked for that needs a packet.
+func (f *trafficFlags) countable() bool {
+	return f.read == "" && f.write == "" && f.count == 0 && f.filterText == "" && (f.by == byPort || f.by == byPair)
+}
+
+func (f *trafficFlags) inKernel() bool {
+	return f.method != methodPackets && f.countable()
+}
+
+// sourceName is what a heading calls the source.
+func (f *trafficFlags) sourceName() string {
+	switch {
+	case f.read == "-":
+		return "standard input"
+	case f.read != "":
+		return f.read
+	case len(f.ifaces) == 0:
+		return "every interface"
 	}
-	type key struct {
-		addr, peer     exposure.Address
-		port, peerPort uint16
-		state          exposure.State
-		proto          exposure.Proto
-		device         string
-	}
-	merged := exposure.Snapshot{Taken: snaps[len(snaps)-1].Taken}
-	at := map[key]int{}
-	for _, snap := range snaps {
-		for _, s := range snap.Sockets {
-			s.LastRcv += merged.Taken.Sub(snap.Taken) // counted from the merged look's time
-			k := key{s.Addr, s.PeerAddr, s.Port, s.PeerPort, s.State, s.Proto, s.Device}
-			if i, ok := at[k]; ok {
-				merged.Sockets[i] = s
-				continue
-			}
-			if len(merged.Sockets) < maxConnections {
-				at[k] = len(merged.Sockets)
-				merged.Sockets = append(merged.Sockets, s)
-			}
-		}
-	}
-	return []exposure.Snapshot{merged}
+	return fmt.Sprint(strings.Join(f.ifaces, ", "))
 }

@@ -1,0 +1,274 @@
+package traffic
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/traffic/capture"
+	"github.com/portreeve/portreeve/internal/traffic/wire"
+)
+
+// Matcher selects packets.
+type Matcher interface {
+	Match(c *capture.Packet) bool
+}
+
+// Options say which packets are handed on and how far they are decoded.
+type Options struct {
+	// Matcher gives the filter for a link type; nil: every packet. An error
+	// ends the run (the filter cannot be asked of such frames).
+	Matcher func(wire.LinkType) (Matcher, error)
+	// Outer stops decoding at the outermost IP packet.
+	Outer bool
+	// Count ends the run after so many selected packets; 0: never.
+	Count uint64
+	// Tick, where set, is called beside the packets whenever a source had
+	// none for a while, and at least after every batch.
+	Tick func()
+}
+
+// Item is one selected packet, as captured and as decoded.
+type Item struct {
+	Capture capture.Packet
+	Wire    wire.Packet
+}
+
+// Sink takes the selected packets, some at a time, in the order in which each
+// source has them. They are valid during the call. An error ends the run.
+type Sink interface {
+	Take(items []Item) error
+}
+
+// errEnough ends a run whose count is reached.
+var errEnough = errors.New("enough packets")
+
+// piece is how many packets go from a reader to the sink at once: few enough
+// to stay in the second-level cache.
+const piece = 256
+
+// ahead is how many pieces a reader may be ahead of the sink.
+const ahead = 6
+
+// grace is how long closed sources are waited for.
+const grace = 300 * time.Millisecond
+
+// Run reads the sources to their end, or until ctx is done, and closes them.
+// The error is the first that a source or the sink gave, after everything
+// that was read before it was taken; ctx's end is none.
+func Run(ctx context.Context, sources []capture.Source, o Options, sink Sink) error {
+	r := &run{o: o, full: make(chan *chunk, ahead)}
+	stop := context.AfterFunc(ctx, func() { r.halt(sources) })
+	defer stop()
+	for _, src := range sources {
+		r.readers.Go(func() { r.read(src) })
+	}
+	go func() {
+		r.readers.Wait()
+		close(r.full)
+	}()
+	err := r.feed(ctx, sources, sink)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(append([]error{err}, r.failed...)...)
+}
+
+type run struct {
+	o       Options
+	full    chan *chunk
+	readers sync.WaitGroup
+
+	mu     sync.Mutex
+	ended  bool
+	failed []error
+}
+
+// chunk is a piece on its way: the first n items. The last of a batch carries
+// the batch, whose storage all its pieces use.
+type chunk struct {
+	items [piece]Item
+	n     int
+	batch *capture.Batch
+	from  *reader
+}
+
+func (r *run) halt(sources []capture.Source) {
+	r.mu.Lock()
+	ended := r.ended
+	r.ended = true
+	r.mu.Unlock()
+	if ended {
+		return
+	}
+	for _, s := range sources {
+		if t, ok := s.(stopper); ok {
+			_ = t.Stop()
+		}
+	}
+}
+
+// stopper is a source that can stop taking packets and still give those that
+// it has.
+type stopper interface{ Stop() error }
+
+func (r *run) over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
+// feed hands pieces to the sink until the readers are done. After an end it
+// only gives storage back, so that no reader waits for ever.
+func (r *run) feed(ctx context.Context, sources []capture.Source, sink Sink) error {
+	var taken uint64
+	var end error
+	var patience <-chan time.Time
+	done := ctx.Done()
+	for {
+		select {
+		case c, more := <-r.full:
+			if !more {
+				r.halt(sources)
+				return end
+			}
+			if end == nil {
+				if end = r.take(c, sink, &taken); end != nil {
+					r.halt(sources)
+					patience = time.After(grace)
+				}
+			}
+			c.release()
+		case <-done:
+			done, patience = nil, time.After(grace)
+		case <-patience: // a read from a pipe that nobody writes to
+			return end
+		}
+	}
+}
+
+func (r *run) take(c *chunk, sink Sink, taken *uint64) error {
+	items := c.items[:c.n]
+	if left := r.o.Count - *taken; r.o.Count > 0 && uint64(len(items)) >= left {
+		items = items[:left]
+	}
+	*taken += uint64(len(items))
+	if len(items) > 0 {
+		if err := sink.Take(items); err != nil {
+			return err
+		}
+	}
+	if r.o.Tick != nil {
+		r.o.Tick()
+	}
+	if r.o.Count > 0 && *taken >= r.o.Count {
+		return errEnough
+	}
+	return nil
+}
+
+func (c *chunk) release() {
+	if c.batch != nil {
+		c.batch.Release()
+		c.from.batches <- c.batch
+	}
+	c.n, c.batch = 0, nil
+	c.from.chunks <- c
+}
+
+func (r *run) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended && !errors.Is(err, io.EOF) {
+		r.failed = append(r.failed, err)
+	}
+}
+
+// read takes one source to its end.
+func (r *run) read(src capture.Source) {
+	rd := newReader(r)
+	for !r.over() {
+		b := <-rd.batches
+		err := src.Next(b)
+		if refused := rd.hand(b); refused != nil {
+			err = refused
+		}
+		if err != nil {
+			r.fail(err)
+			return
+		}
+	}
+}
+
+// reader is one source's half of the work: selecting and decoding. Pieces
+// and batches come back to it.
+type reader struct {
+	run     *run
+	chunks  chan *chunk
+	batches chan *capture.Batch
+	decoder wire.Decoder
+
+	link    wire.LinkType
+	known   bool
+	matcher Matcher
+}
+
+func newReader(r *run) *reader {
+	rd := &reader{run: r, chunks: make(chan *chunk, ahead), batches: make(chan *capture.Batch, ahead), decoder: wire.Decoder{Outer: r.o.Outer}}
+	for range ahead {
+		rd.chunks <- &chunk{from: rd}
+		rd.batches <- new(capture.Batch)
+	}
+	return rd
+}
+
+// hand decodes a batch piece by piece. The last piece carries it, so that its
+// storage is given back when all were taken.
+func (rd *reader) hand(b *capture.Batch) error {
+	c := <-rd.chunks
+	var refused error
+	for i := range b.Packets {
+		var ok bool
+		if ok, refused = rd.selects(&b.Packets[i]); refused != nil {
+			break
+		}
+		if !ok {
+			continue
+		}
+		if c.n == piece {
+			rd.run.full <- c
+			c = <-rd.chunks
+		}
+		rd.decode(&c.items[c.n], &b.Packets[i])
+		c.n++
+	}
+	c.batch = b
+	rd.run.full <- c
+	return refused
+}
+
+func (rd *reader) decode(it *Item, p *capture.Packet) {
+	it.Capture = *p
+	rd.decoder.Decode(p.Link, p.Data, p.Wire, &it.Wire)
+	if p.HasVLAN {
+		it.Wire.AddVLAN(p.VLANTCI)
+	}
+}
+
+func (rd *reader) selects(p *capture.Packet) (bool, error) {
+	if rd.run.o.Matcher == nil {
+		return true, nil
+	}
+	if !rd.known || p.Link != rd.link {
+		m, err := rd.run.o.Matcher(p.Link)
+		if err != nil {
+			return false, err
+		}
+		rd.link, rd.matcher, rd.known = p.Link, m, true
+	}
+	return rd.matcher.Match(p), nil
+}
