@@ -14,7 +14,7 @@ func (d *Decoder) ppp(p *Packet, f []byte, off, wire int) {
 	if has(f, off, 2) && f[off] == 0xff && f[off+1] == 0x03 {
 		off += 2
 	}
-	if !has(f, off, 1) {
+	if !has(f, off, 1) || f[off] == 0xff && !has(f, off, 2) {
 		p.fail(missing(f, wire))
 		return
 	}

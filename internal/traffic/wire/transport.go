@@ -157,7 +157,9 @@ func (d *Decoder) ipTunnel(p *Packet, f []byte, off, end int) {
 	case protoEtherIP:
 		d.etherIP(p, f, off, end)
 	case protoL2TP:
-		d.l2tp3(p, f, off, end)
+		if !d.l2tp3(p, f, off, end) {
+			p.untold(f, off, end)
+		}
 	case protoMPLS:
 		d.mpls(p, f, off, end)
 	}

@@ -23,14 +23,26 @@ func udpTunnelPort(port uint16) bool {
 	return false
 }
 
+// enoughToTell is how much of a datagram tells whether it is a tunnel's: any
+// tunnel header and the headers inside by which it is believed.
+const enoughToTell = 64
+
 // udpTunnel enters a datagram whose port is a tunnel's and whose header is
 // well-formed as that tunnel's; any other is just a datagram.
 func (d *Decoder) udpTunnel(p *Packet, f []byte, off, end int) {
-	if !has(f, off, 1) {
+	if end <= off {
 		return
 	}
-	if !d.udpTunnelBy(p.DstPort, p, f, off, end) {
-		d.udpTunnelBy(p.SrcPort, p, f, off, end)
+	if d.udpTunnelBy(p.DstPort, p, f, off, end) || d.udpTunnelBy(p.SrcPort, p, f, off, end) {
+		return
+	}
+	p.untold(f, off, end)
+}
+
+// untold notes that the capture stored too little to tell a tunnel.
+func (p *Packet) untold(f []byte, off, end int) {
+	if !has(f, off, enoughToTell) && len(f) < end && !p.MoreFragments {
+		p.note(Cut)
 	}
 }
 

@@ -38,9 +38,12 @@ func radiotap(f []byte, off int) (size int, padded bool) {
 	if f[off] != 0 || size < 8 {
 		return malformed, false
 	}
+	if !has(f, off, size) {
+		return needMore, false
+	}
 	present, at := le32(f[off+4:]), 8
 	for word := present; word&more != 0; at += 4 {
-		if at+4 > size || !has(f, off, at+4) {
+		if at+4 > size {
 			return malformed, false
 		}
 		word = le32(f[off+at:])
@@ -48,7 +51,7 @@ func radiotap(f []byte, off int) (size int, padded bool) {
 	if present&tsft != 0 {
 		at = (at+7)&^7 + 8
 	}
-	if present&flags == 0 || at >= size || !has(f, off, at+1) {
+	if present&flags == 0 || at >= size {
 		return size, false
 	}
 	return size, f[off+at]&dataPad != 0

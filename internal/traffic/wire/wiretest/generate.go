@@ -15,7 +15,8 @@ type Case struct {
 	Frame  []byte
 	// Want is the whole Packet; its Payload is a copy.
 	Want wire.Packet
-	// Headers is how many bytes of the frame the decoder needs.
+	// Headers is how many bytes of the frame a decoder needs: TCP's and DCCP's
+	// options are none of them.
 	Headers int
 
 	carries  carries
@@ -67,7 +68,19 @@ func (c *Case) places() {
 	if w.PayloadLen > 0 {
 		w.Payload = l4[c.l4Header:]
 	}
-	c.Headers = int(w.L4) + c.l4Header
+	c.Headers = int(w.L4) + c.needs()
+}
+
+func (c *Case) needs() int {
+	switch {
+	case c.l4Header == 0:
+		return 0
+	case c.Want.HasTCP:
+		return 20
+	case c.Want.Proto == 33:
+		return 12
+	}
+	return c.l4Header
 }
 
 // offset finds where in the frame the innermost packet begins: its TTL, which
