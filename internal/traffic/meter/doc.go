@@ -32,7 +32,8 @@
 //
 // # Limits
 //
-// The map holds Options.MaxFlows conversations. A packet of a further one is
+// Two maps hold Options.MaxFlows conversations each, one of IPv4 and one of
+// IPv6. A packet of a further one is
 // counted in Stats.Dropped and nowhere else; Read makes room by handing out
 // and forgetting the idle ones (Options.Idle). A conversation that comes
 // back later is a new Record: the caller adds the two. A frame that another

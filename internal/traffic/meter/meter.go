@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// DefaultMaxFlows is how many conversations a Meter holds at once when
-// Options.MaxFlows is 0: some 40 MiB of kernel memory.
+// DefaultMaxFlows is how many conversations of each IP version a Meter holds at
+// once when Options.MaxFlows is 0: 36 MiB of kernel memory for IPv4, and up to
+// 52 MiB more as IPv6 comes.
 const DefaultMaxFlows = 1 << 18
 
 // Options tell Open what to count.
 type Options struct {
 	Interfaces []string // at least one, each once
-	MaxFlows   int      // conversations held at once; 0: DefaultMaxFlows
+	MaxFlows   int      // held at once of each IP version; 0: DefaultMaxFlows
 	// Idle is how long a conversation must have been silent for Read to hand
 	// it out a last time and forget it; 0: never.
 	Idle time.Duration
@@ -24,8 +25,8 @@ type Options struct {
 
 // Record is a conversation as counted so far. Addresses are 16 bytes, IPv4 as
 // ::ffff:a.b.c.d; bytes are frame lengths on the wire; times are Unix
-// nanoseconds, exact to the kernel's clock but for steps of the wall clock
-// since Open.
+// nanoseconds, but for steps of the wall clock since Open; Last may be up to a
+// kernel tick (1 to 10 ms) early.
 type Record struct {
 	Proto        uint8 // IANA protocol number, behind IPv6 extension headers
 	IPv6         bool

@@ -19,7 +19,8 @@ type Meter struct {
 	idle   time.Duration
 	clock  int64 // Unix time at CLOCK_BOOTTIME 0, ns
 	stats  *ebpf.Map
-	flows  *ebpf.Map
+	flows4 *ebpf.Map
+	flows6 *ebpf.Map
 	pieces *ebpf.Map
 	closer io.Closer // of the promiscuous mode
 	hooks  []hook
@@ -77,16 +78,19 @@ func (m *Meter) load(o Options) (*programs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the BPF object: %w", err)
 	}
-	if spec.Maps["flows"].MaxEntries, err = entries(o.MaxFlows); err != nil {
+	most, err := entries(o.MaxFlows)
+	if err != nil {
 		return nil, err
 	}
-	for name, to := range map[string]**ebpf.Map{"flows": &m.flows, "pieces": &m.pieces, "stats": &m.stats} {
+	spec.Maps["flows4"].MaxEntries, spec.Maps["flows6"].MaxEntries = most, most
+	maps := map[string]*ebpf.Map{}
+	for name, to := range map[string]**ebpf.Map{"flows4": &m.flows4, "flows6": &m.flows6, "pieces": &m.pieces, "stats": &m.stats} {
 		if *to, err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			return nil, refused("make the map of "+name, "CAP_BPF", "BPF hash maps", err)
 		}
+		maps[name] = *to
 	}
-	return &programs{spec: spec, maps: map[string]*ebpf.Map{"flows": m.flows, "pieces": m.pieces, "stats": m.stats},
-		loaded: map[variant]*ebpf.Program{}}, nil
+	return &programs{spec: spec, maps: maps, loaded: map[variant]*ebpf.Program{}}, nil
 }
 
 func entries(maxFlows int) (uint32, error) {
@@ -176,7 +180,7 @@ func (m *Meter) Close() error {
 	}
 	m.closed = true
 	errs := []error{m.stop()}
-	for _, each := range []*ebpf.Map{m.flows, m.pieces, m.stats} {
+	for _, each := range []*ebpf.Map{m.flows4, m.flows6, m.pieces, m.stats} {
 		errs = append(errs, each.Close())
 	}
 	return errors.Join(errs...)

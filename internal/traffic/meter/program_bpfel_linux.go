@@ -16,7 +16,8 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	programMapFlows        = "flows"
+	programMapFlows4       = "flows4"
+	programMapFlows6       = "flows6"
 	programMapPieces       = "pieces"
 	programMapStats        = "stats"
 	programProgMeter       = "meter"
@@ -75,7 +76,8 @@ type programProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type programMapSpecs struct {
-	Flows  *ebpf.MapSpec `ebpf:"flows"`
+	Flows4 *ebpf.MapSpec `ebpf:"flows4"`
+	Flows6 *ebpf.MapSpec `ebpf:"flows6"`
 	Pieces *ebpf.MapSpec `ebpf:"pieces"`
 	Stats  *ebpf.MapSpec `ebpf:"stats"`
 }
@@ -110,14 +112,16 @@ func (o *programObjects) Close() error {
 //
 // It can be passed to loadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type programMaps struct {
-	Flows  *ebpf.Map `ebpf:"flows"`
+	Flows4 *ebpf.Map `ebpf:"flows4"`
+	Flows6 *ebpf.Map `ebpf:"flows6"`
 	Pieces *ebpf.Map `ebpf:"pieces"`
 	Stats  *ebpf.Map `ebpf:"stats"`
 }
 
 func (m *programMaps) Close() error {
 	return _ProgramClose(
-		m.Flows,
+		m.Flows4,
+		m.Flows6,
 		m.Pieces,
 		m.Stats,
 	)

@@ -9,15 +9,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conversation is the key of the map, struct conversation of bpf/meter.c.
-type conversation struct {
-	A, B         [16]byte
-	PortA, PortB uint16
-	Proto, IPv6  uint8
-	_            uint16
+// conversation4 and conversation6 are the keys of the maps, those of
+// bpf/meter.c.
+type (
+	conversation4 struct {
+		A, B         [4]byte
+		PortA, PortB uint16
+		Proto        uint8
+		_            [3]uint8
+	}
+	conversation6 struct {
+		A, B         [16]byte
+		PortA, PortB uint16
+		Proto        uint8
+		_            [3]uint8
+	}
+)
+
+func (c *conversation4) name(r *Record) {
+	r.A[10], r.A[11], r.B[10], r.B[11] = 0xff, 0xff, 0xff, 0xff
+	copy(r.A[12:], c.A[:])
+	copy(r.B[12:], c.B[:])
+	r.PortA, r.PortB, r.Proto = c.PortA, c.PortB, c.Proto
 }
 
-// count is its value, struct count of bpf/meter.c.
+func (c *conversation6) name(r *Record) {
+	r.A, r.B, r.PortA, r.PortB, r.Proto, r.IPv6 = c.A, c.B, c.PortA, c.PortB, c.Proto, true
+}
+
+// count is the value of both, struct count of bpf/meter.c.
 type count struct {
 	Packets, Bytes [2]uint64 // from A, from B
 	First, Last    uint64    // CLOCK_BOOTTIME
@@ -25,6 +45,7 @@ type count struct {
 	VLAN           uint16
 	FirstFlags     uint8
 	FirstFromB     uint8
+	_              uint64
 }
 
 // Bits of count beside the flags that went from A (0-7) and from B (8-15).
@@ -43,7 +64,8 @@ const batchSize = 4096
 
 // batch is the room for reading, kept between Reads.
 type batch struct {
-	keys   []conversation
+	keys4  []conversation4
+	keys6  []conversation6
 	counts []count
 }
 
@@ -57,33 +79,43 @@ func (m *Meter) Read(yield func(*Record) bool) error {
 	if m.closed {
 		return ErrClosed
 	}
-	if m.batch.keys == nil {
-		m.batch = batch{make([]conversation, batchSize), make([]count, batchSize)}
+	b := &m.batch
+	if b.counts == nil {
+		*b = batch{make([]conversation4, batchSize), make([]conversation6, batchSize), make([]count, batchSize)}
 	}
+	more, err := read(m, m.flows4, b.keys4, (*conversation4).name, yield)
+	if err == nil && more {
+		_, err = read(m, m.flows6, b.keys6, (*conversation6).name, yield)
+	}
+	return err
+}
+
+// read lists one map.
+func read[K any](m *Meter, flows *ebpf.Map, keys []K, name func(*K, *Record), yield func(*Record) bool) (more bool, err error) {
 	var cursor ebpf.MapBatchCursor
 	for {
-		n, err := m.flows.BatchLookup(&cursor, m.batch.keys, m.batch.counts, nil)
+		n, err := flows.BatchLookup(&cursor, keys, m.batch.counts, nil)
 		end := errors.Is(err, ebpf.ErrKeyNotExist)
 		if err != nil && !end {
-			return fmt.Errorf("read the conversations: %w", err)
+			return false, fmt.Errorf("read the conversations: %w", err)
 		}
-		more, err := m.tell(n, yield)
+		more, err := tell(m, flows, keys[:n], name, yield)
 		if err != nil || !more || end {
-			return err
+			return more, err
 		}
 	}
 }
 
 // tell hands out a batch.
-func (m *Meter) tell(n int, yield func(*Record) bool) (more bool, err error) {
+func tell[K any](m *Meter, flows *ebpf.Map, keys []K, name func(*K, *Record), yield func(*Record) bool) (more bool, err error) {
 	limit := m.silentSince()
 	var r Record
-	for i := range n {
-		key, c := &m.batch.keys[i], &m.batch.counts[i]
-		evict := c.Last < limit
-		if evict {
+	for i := range keys {
+		c := &m.batch.counts[i]
+		r = Record{Evicted: c.Last < limit}
+		if r.Evicted {
 			// What was counted since the batch was read comes with it.
-			err := m.flows.LookupAndDelete(key, c)
+			err := flows.LookupAndDelete(&keys[i], c)
 			if errors.Is(err, ebpf.ErrKeyNotExist) {
 				continue
 			}
@@ -91,8 +123,8 @@ func (m *Meter) tell(n int, yield func(*Record) bool) (more bool, err error) {
 				return false, fmt.Errorf("forget an idle conversation: %w", err)
 			}
 		}
-		r.set(key, c, m.clock)
-		r.Evicted = evict
+		name(&keys[i], &r)
+		c.tell(&r, m.clock)
 		if !yield(&r) {
 			return false, nil
 		}
@@ -111,19 +143,16 @@ func (m *Meter) silentSince() uint64 {
 	return uint64(max(0, ts.Nano()-int64(m.idle)))
 }
 
-func (r *Record) set(key *conversation, c *count, clock int64) {
-	*r = Record{
-		Proto: key.Proto, IPv6: key.IPv6 != 0,
-		A: key.A, B: key.B, PortA: key.PortA, PortB: key.PortB,
-		PacketsAB: c.Packets[0], PacketsBA: c.Packets[1],
-		BytesAB: c.Bytes[0], BytesBA: c.Bytes[1],
-		First: clock + int64(c.First), Last: clock + int64(max(c.First, c.Last)),
-		FlagsAB: uint8(c.Marks), FlagsBA: uint8(c.Marks >> 8),
-		FirstFlags: c.FirstFlags, FirstFromA: c.FirstFromB == 0,
-		SYNFromA: c.Marks&markSYNA != 0, SYNFromB: c.Marks&markSYNB != 0,
-		SYNACKFromA: c.Marks&markSYNACKA != 0, SYNACKFromB: c.Marks&markSYNACKB != 0,
-		HasVLAN: c.VLAN&vlanKnown != 0, VLAN: c.VLAN &^ vlanKnown,
-	}
+// tell fills in what was counted.
+func (c *count) tell(r *Record, clock int64) {
+	r.PacketsAB, r.PacketsBA = c.Packets[0], c.Packets[1]
+	r.BytesAB, r.BytesBA = c.Bytes[0], c.Bytes[1]
+	r.First, r.Last = clock+int64(c.First), clock+int64(max(c.First, c.Last))
+	r.FlagsAB, r.FlagsBA = uint8(c.Marks), uint8(c.Marks>>8)
+	r.FirstFlags, r.FirstFromA = c.FirstFlags, c.FirstFromB == 0
+	r.SYNFromA, r.SYNFromB = c.Marks&markSYNA != 0, c.Marks&markSYNB != 0
+	r.SYNACKFromA, r.SYNACKFromB = c.Marks&markSYNACKA != 0, c.Marks&markSYNACKB != 0
+	r.HasVLAN, r.VLAN = c.VLAN&vlanKnown != 0, c.VLAN&^vlanKnown
 }
 
 // totals is struct totals of bpf/meter.c.
@@ -135,6 +164,7 @@ type totals struct {
 	Dropped, DroppedBytes uint64
 	Giants, Segments      uint64
 	Tunnels               uint64
+	_, _                  uint64 // the program's clock
 }
 
 // Stats tells what was seen in all.

@@ -177,12 +177,12 @@ func TestIdle(t *testing.T) {
 func TestReadMany(t *testing.T) {
 	const many = 3*batchSize + 7
 	b := newBench(t, Options{MaxFlows: many}, variant{})
-	keys, counts := make([]conversation, many), make([]count, many)
+	keys, counts := make([]conversation4, many), make([]count, many)
 	for i := range keys {
-		keys[i] = conversation{PortA: uint16(i), PortB: uint16(i >> 16), Proto: 17}
+		keys[i] = conversation4{PortA: uint16(i), PortB: uint16(i >> 16), Proto: 17}
 		counts[i] = count{First: 1, Last: 1, Packets: [2]uint64{uint64(i), 1}}
 	}
-	if _, err := b.m.flows.BatchUpdate(keys, counts, nil); err != nil {
+	if _, err := b.m.flows4.BatchUpdate(keys, counts, nil); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[uint16]bool{}

@@ -30,6 +30,7 @@ typedef unsigned long long u64;
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
 static long (*const map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static long (*const skb_load_bytes)(const void *skb, u32 offset, void *to, u32 len) = (void *)26;
+static u64 (*const jiffies64)(void) = (void *)118;
 static u64 (*const ktime_get_boot_ns)(void) = (void *)125;
 
 // The first members of struct __sk_buff, up to the last that is read.
@@ -75,6 +76,7 @@ enum {
 	map_percpu_array = 6,
 	map_lru_hash = 9,
 	no_exist = 1, // BPF_NOEXIST
+	no_prealloc = 1, // BPF_F_NO_PREALLOC
 };
 
 // What is known of the interface before the program is loaded.
@@ -85,13 +87,22 @@ const volatile u8 cut_tcp4, cut_tcp6, cut_udp;
 // Bounds of the walk through a frame's headers; package wire has the same.
 enum { max_tags = 16, max_extensions = 64, max_offset = 0xff00 };
 
-// conversation is the key. The ends are in the order of their addresses and
-// ports; an ICMP message that has no answer keeps its sender in a.
-struct conversation {
-	u64 a[2], b[2]; // IPv4 as ::ffff:a.b.c.d
+// The keys. The ends are in the order of their addresses and ports; an ICMP
+// message that has no answer keeps its sender in a. There is a map for each IP
+// version: an element of the first is two cache lines, the kernel's part and
+// the key in one, the count in the other.
+struct conversation4 {
+	u32 a, b;
 	u16 port_a, port_b;
-	u8 proto, ipv6;
-	u16 pad;
+	u8 proto;
+	u8 pad[3];
+};
+
+struct conversation6 {
+	u64 a[2], b[2];
+	u16 port_a, port_b;
+	u8 proto;
+	u8 pad[3];
 };
 
 // Marks of a count beside the TCP flags that came from a (bits 0-7) and from
@@ -102,10 +113,11 @@ enum { vlan_known = 0x8000 };
 
 struct count {
 	u64 packets[2], bytes[2]; // 0: from a, 1: from b
-	u64 first, last;	  // CLOCK_BOOTTIME, nanoseconds
+	u64 first, last;	  // CLOCK_BOOTTIME, nanoseconds; last within a tick
 	u32 marks;
 	u16 vlan; // of the first frame
 	u8 first_flags, first_from_b;
+	u64 pad; // to a cache line
 };
 
 // piece is the key under which the ports of a fragmented packet are kept.
@@ -130,14 +142,23 @@ struct totals {
 	u64 dropped, dropped_bytes;
 	u64 giants, segments;
 	u64 tunnels;
+	u64 tick, now; // the clock, read once a tick
 };
 
 struct {
 	u32 (*type)[map_hash];
-	struct conversation *key;
+	struct conversation4 *key;
 	struct count *value;
 	u32 (*max_entries)[1024];
-} flows SEC(".maps");
+} flows4 SEC(".maps");
+
+struct {
+	u32 (*type)[map_hash];
+	struct conversation6 *key;
+	struct count *value;
+	u32 (*max_entries)[1024];
+	u32 (*map_flags)[no_prealloc];
+} flows6 SEC(".maps");
 
 struct {
 	u32 (*type)[map_lru_hash];
@@ -155,6 +176,7 @@ struct {
 
 // walk is where the reading of a frame stands.
 struct walk {
+	u64 src[2], dst[2]; // of IPv4 only the first u32
 	u32 at;	     // offset of the next header
 	u32 end;     // what lies behind is not there, or not the packet's
 	u32 claimed; // where the packet ends by its own length
@@ -233,14 +255,13 @@ INLINE int llc(struct __sk_buff *skb, struct walk *w)
 	return (organisation == 0 || organisation == 0xf8) && type >= 0x600 ? type : 0;
 }
 
-// ethernet gives the type of what the frame carries; -1 where that is cut.
-PART int ethernet(struct __sk_buff *skb, struct walk *w)
+// tags gives the type behind a frame's tags; -1 where that is cut.
+PART int tags(struct __sk_buff *skb, struct walk *w)
 {
 	u16 tag[1], next[1];
 
 	if (!w || !take_u16(skb, 12, w->end, next, 1))
 		return -1;
-	w->at = 14;
 	for (int i = 0; i <= max_tags; i++) {
 		u16 type = net16(next[0]);
 		u32 length = tag_length(skb, w, type);
@@ -253,6 +274,17 @@ PART int ethernet(struct __sk_buff *skb, struct walk *w)
 		w->at += length;
 	}
 	return -1;
+}
+
+// ethernet gives the type of what the frame carries; -1 where that is cut.
+INLINE int ethernet(struct __sk_buff *skb, struct walk *w)
+{
+	u16 type[1];
+
+	w->at = 14;
+	if (take_u16(skb, 12, w->end, type, 1) && (type[0] == net16(0x0800) || type[0] == net16(0x86dd)))
+		return net16(type[0]);
+	return tags(skb, w);
 }
 
 // bare gives the type by the IP version; -1 where that is cut or impossible.
@@ -273,7 +305,7 @@ INLINE void claim(struct walk *w, u32 end)
 		w->end = end;
 }
 
-INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
+INLINE int ipv4(struct __sk_buff *skb, struct walk *w)
 {
 	u32 h[5];
 
@@ -293,9 +325,8 @@ INLINE int ipv4(struct __sk_buff *skb, struct walk *w, struct conversation *c)
 	w->id = fragment >> 16;
 	w->later_piece = (fragment & 0x1fff) != 0;
 	w->first_piece = (fragment & 0x3fff) == 0x2000;
-	((u32 *)c->a)[2] = ((u32 *)c->b)[2] = net32(0xffff);
-	((u32 *)c->a)[3] = h[3];
-	((u32 *)c->b)[3] = h[4];
+	*(u32 *)w->src = h[3];
+	*(u32 *)w->dst = h[4];
 	return 1;
 }
 
@@ -367,7 +398,7 @@ INLINE int extensions(struct __sk_buff *skb, struct walk *w)
 	return !is_extension(w);
 }
 
-INLINE int ipv6(struct __sk_buff *skb, struct walk *w, struct conversation *c)
+INLINE int ipv6(struct __sk_buff *skb, struct walk *w)
 {
 	u32 h[10];
 
@@ -383,11 +414,11 @@ INLINE int ipv6(struct __sk_buff *skb, struct walk *w, struct conversation *c)
 	if (!payload && w->proto != 59 && rest >= 8)
 		payload = rest;
 	claim(w, w->at + payload);
-	w->ipv6 = c->ipv6 = 1;
+	w->ipv6 = 1;
 	#pragma unroll
 	for (int i = 0; i < 4; i++) {
-		((u32 *)c->a)[i] = h[2 + i];
-		((u32 *)c->b)[i] = h[6 + i];
+		((u32 *)w->src)[i] = h[2 + i];
+		((u32 *)w->dst)[i] = h[6 + i];
 	}
 	return 1;
 }
@@ -459,26 +490,10 @@ INLINE void tcp(struct __sk_buff *skb, struct walk *w)
 	w->flags = net32(h[0]) >> 16;
 }
 
-// transport reads ports. False: they are not there, or cut.
-PART int transport(struct __sk_buff *skb, struct walk *w)
+INLINE int ports(struct __sk_buff *skb, struct walk *w)
 {
 	u16 h[2];
 
-	if (!w)
-		return 0;
-	switch (w->proto) {
-	case 1: // ICMP
-	case 58: // ICMPv6
-		return icmp(skb, w);
-	case 6: // TCP
-	case 17: // UDP
-	case 33: // DCCP
-	case 132: // SCTP
-	case 136: // UDP-Lite
-		break;
-	default:
-		return 1;
-	}
 	if (!take_u16(skb, w->at, w->end, h, 2))
 		return 0;
 	w->src_port = net16(h[0]);
@@ -486,6 +501,30 @@ PART int transport(struct __sk_buff *skb, struct walk *w)
 	if (w->proto == 6)
 		tcp(skb, w);
 	return 1;
+}
+
+PART int rare_transport(struct __sk_buff *skb, struct walk *w)
+{
+	if (!w)
+		return 0;
+	switch (w->proto) {
+	case 1: // ICMP
+	case 58: // ICMPv6
+		return icmp(skb, w);
+	case 33: // DCCP
+	case 132: // SCTP
+	case 136: // UDP-Lite
+		return ports(skb, w);
+	}
+	return 1;
+}
+
+// transport reads ports. False: they are cut.
+INLINE int transport(struct __sk_buff *skb, struct walk *w)
+{
+	if (w->proto == 6 || w->proto == 17) // TCP, UDP
+		return ports(skb, w);
+	return rare_transport(skb, w);
 }
 
 INLINE int has_ports(u8 proto)
@@ -541,16 +580,19 @@ enum { fragment_life = 30 }; // seconds; IP_FRAG_TIME, include/net/ip.h
 
 // join remembers a first fragment's ports, or finds them for a later one.
 // False: the first was not seen.
-INLINE int join(struct walk *w, const struct conversation *c, u64 now)
+PART int join(struct walk *w)
 {
+	u64 now = ktime_get_boot_ns();
+
+	if (!w)
+		return 0;
 	struct piece key = {
-		.src = { c->a[0], c->a[1] },
-		.dst = { c->b[0], c->b[1] },
+		.src = { w->src[0], w->src[1] },
+		.dst = { w->dst[0], w->dst[1] },
 		.id = w->id,
 		.proto = w->piece_proto,
 		.ipv6 = w->ipv6,
 	};
-
 	if (w->first_piece) {
 		struct ports value = { now, w->src_port, w->dst_port, w->proto, w->one_way };
 		map_update(&pieces, &key, &value, 0);
@@ -566,26 +608,18 @@ INLINE int join(struct walk *w, const struct conversation *c, u64 now)
 	return 1;
 }
 
-// arrange puts the ends in order and says whether b sent.
-INLINE u32 arrange(const struct walk *w, struct conversation *c)
+// turned says whether b of the conversation sent.
+INLINE u32 turned(const struct walk *w)
 {
-	c->proto = w->proto;
-	c->port_a = w->src_port;
-	c->port_b = w->dst_port;
 	if (w->one_way)
 		return 0;
-	if (c->a[0] != c->b[0] ? c->a[0] < c->b[0]
-	    : c->a[1] != c->b[1] ? c->a[1] < c->b[1]
-				 : c->port_a <= c->port_b)
-		return 0;
-	u64 high = c->a[0], low = c->a[1];
-	c->a[0] = c->b[0];
-	c->a[1] = c->b[1];
-	c->b[0] = high;
-	c->b[1] = low;
-	c->port_a = w->dst_port;
-	c->port_b = w->src_port;
-	return 1;
+	if (w->ipv6 && w->src[0] != w->dst[0])
+		return w->src[0] > w->dst[0];
+	if (w->ipv6 && w->src[1] != w->dst[1])
+		return w->src[1] > w->dst[1];
+	if (!w->ipv6 && *(u32 *)w->src != *(u32 *)w->dst)
+		return *(u32 *)w->src > *(u32 *)w->dst;
+	return w->src_port > w->dst_port;
 }
 
 INLINE u32 marks(const struct walk *w, u32 from_b)
@@ -601,52 +635,67 @@ INLINE u32 marks(const struct walk *w, u32 from_b)
 	return m;
 }
 
-INLINE void add(struct count *known, const struct count *one, u32 from_b)
+INLINE void add(struct count *known, const struct walk *w, u32 from_b, u64 now, u64 packets, u64 bytes)
 {
-	from_b &= 1;
-	__sync_fetch_and_add(&known->packets[from_b], one->packets[from_b]);
-	__sync_fetch_and_add(&known->bytes[from_b], one->bytes[from_b]);
-	if ((known->marks & one->marks) != one->marks)
-		__sync_fetch_and_or(&known->marks, one->marks);
-	known->last = one->last;
+	__sync_fetch_and_add(&known->packets[from_b & 1], packets);
+	__sync_fetch_and_add(&known->bytes[from_b & 1], bytes);
+	known->last = now;
+	if (!w->has_tcp)
+		return;
+	u32 m = marks(w, from_b);
+	if ((known->marks & m) != m)
+		__sync_fetch_and_or(&known->marks, m);
 }
 
-INLINE void record(struct totals *t, struct walk *w, struct conversation *c, u64 now, u64 packets, u64 bytes)
+INLINE void begin(struct count *one, const struct walk *w, u32 from_b, u64 packets, u64 bytes)
 {
-	u32 from_b = arrange(w, c);
-	struct count one = {
-		.first = now,
-		.last = now,
-		.vlan = w->vlan,
-		.first_flags = w->flags,
-		.first_from_b = from_b,
-	};
-	one.packets[from_b & 1] = packets;
-	one.bytes[from_b & 1] = bytes;
-	if (w->has_tcp)
-		one.marks = marks(w, from_b);
+	one->packets[0] = from_b ? 0 : packets;
+	one->packets[1] = from_b ? packets : 0;
+	one->bytes[0] = from_b ? 0 : bytes;
+	one->bytes[1] = from_b ? bytes : 0;
+	one->first = one->last = ktime_get_boot_ns();
+	one->marks = w->has_tcp ? marks(w, from_b) : 0;
+	one->vlan = w->vlan;
+	one->first_flags = w->flags;
+	one->first_from_b = from_b;
+	one->pad = 0;
+}
 
-	struct count *known = map_lookup(&flows, c);
-	if (!known && map_update(&flows, c, &one, no_exist) == 0)
-		return;
-	if (!known) // made by another processor meanwhile, or there is no room
-		known = map_lookup(&flows, c);
-	if (known) {
-		add(known, &one, from_b);
-		return;
-	}
-	t->dropped += packets;
-	t->dropped_bytes += bytes;
+// RECORD adds a frame to its conversation in a map.
+#define RECORD(map, key)                                                                      	do {                                                                                  		struct count one, *known = map_lookup(map, key);                              		if (!known) {                                                                 			begin(&one, w, from_b, packets, bytes);                               			if (map_update(map, key, &one, no_exist) == 0)                        				return;                                                       			/* Made by another processor meanwhile, or there is no room. */       			known = map_lookup(map, key);                                         		}                                                                             		if (known) {                                                                  			add(known, w, from_b, t->now, packets, bytes);                        		} else {                                                                      			t->dropped += packets;                                                			t->dropped_bytes += bytes;                                            		}                                                                             	} while (0)
+
+INLINE void record4(struct totals *t, const struct walk *w, u32 from_b, u64 packets, u64 bytes)
+{
+	u32 src = *(u32 *)w->src, dst = *(u32 *)w->dst;
+	struct conversation4 key = {
+		.a = from_b ? dst : src,
+		.b = from_b ? src : dst,
+		.port_a = from_b ? w->dst_port : w->src_port,
+		.port_b = from_b ? w->src_port : w->dst_port,
+		.proto = w->proto,
+	};
+	RECORD(&flows4, &key);
+}
+
+INLINE void record6(struct totals *t, const struct walk *w, u32 from_b, u64 packets, u64 bytes)
+{
+	struct conversation6 key = {
+		.a = { from_b ? w->dst[0] : w->src[0], from_b ? w->dst[1] : w->src[1] },
+		.b = { from_b ? w->src[0] : w->dst[0], from_b ? w->src[1] : w->dst[1] },
+		.port_a = from_b ? w->dst_port : w->src_port,
+		.port_b = from_b ? w->src_port : w->dst_port,
+		.proto = w->proto,
+	};
+	RECORD(&flows6, &key);
 }
 
 // size says how many frames, and bytes on the wire, a packet socket is shown.
 INLINE void size(struct __sk_buff *skb, struct totals *t, const struct walk *w, u64 *packets, u64 *bytes)
 {
-	u32 segments = skb->gso_segs;
-
 	*packets = 1;
 	*bytes = skb->len;
-	if (!skb->gso_size || segments == 1)
+	u32 segments = skb->gso_size ? skb->gso_segs : 1;
+	if (segments == 1)
 		;
 	else if (segments > 1 && ((w->proto == 6 && (w->ipv6 ? cut_tcp6 : cut_tcp4)) || (w->proto == 17 && cut_udp))) {
 		*packets = segments;
@@ -670,16 +719,16 @@ INLINE int link(struct __sk_buff *skb, struct walk *w)
 }
 
 // network reads what is behind the link header. False: no IP packet.
-INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c)
+INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w)
 {
 	int ip = 0;
 
 	switch (link(skb, w)) {
 	case 0x0800:
-		ip = ipv4(skb, w, c);
+		ip = ipv4(skb, w);
 		break;
 	case 0x86dd:
-		ip = ipv6(skb, w, c);
+		ip = ipv6(skb, w);
 		break;
 	case -1:
 		break;
@@ -699,7 +748,7 @@ INLINE int network(struct __sk_buff *skb, struct totals *t, struct walk *w, stru
 }
 
 // conversed says whether the packet belongs to a conversation that is known.
-INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, struct conversation *c, u64 now)
+INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w)
 {
 	int readable = 1;
 
@@ -707,7 +756,7 @@ INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, st
 		readable = extensions(skb, w);
 	if (w->later_piece) {
 		t->fragments++;
-		readable = join(w, c, now);
+		readable = join(w);
 		if (!readable)
 			t->orphans++;
 	} else {
@@ -715,7 +764,7 @@ INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, st
 		if (!readable)
 			t->portless++;
 		else if (w->first_piece)
-			join(w, c, now);
+			join(w);
 	}
 	if (tunnel(w))
 		t->tunnels++;
@@ -725,9 +774,8 @@ INLINE int conversed(struct __sk_buff *skb, struct totals *t, struct walk *w, st
 SEC("tcx/ingress")
 int meter(struct __sk_buff *skb)
 {
-	struct conversation c = {};
 	struct walk w = { .end = skb->len };
-	u64 packets, bytes, now = ktime_get_boot_ns();
+	u64 packets, bytes, tick = jiffies64();
 	u32 zero = 0;
 
 	if (skb->pkt_type == packet_loopback)
@@ -735,12 +783,18 @@ int meter(struct __sk_buff *skb)
 	struct totals *t = map_lookup(&stats, &zero);
 	if (!t)
 		return tcx_next;
-	int counted = network(skb, t, &w, &c) && conversed(skb, t, &w, &c, now);
+	if (t->tick != tick) {
+		t->tick = tick;
+		t->now = ktime_get_boot_ns();
+	}
+	int counted = network(skb, t, &w) && conversed(skb, t, &w);
 	size(skb, t, &w, &packets, &bytes);
 	t->packets += packets;
 	t->bytes += bytes;
-	if (counted)
-		record(t, &w, &c, now, packets, bytes);
+	if (counted && w.ipv6)
+		record6(t, &w, turned(&w), packets, bytes);
+	else if (counted)
+		record4(t, &w, turned(&w), packets, bytes);
 	return tcx_next;
 }
 
