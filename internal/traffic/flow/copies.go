@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/traffic/wire"
@@ -34,9 +33,9 @@ const (
 	headBytes = 16
 )
 
-// seen notes a packet and tells whether it is a copy of a recent one.
-func (c *copies) seen(seed uint64, p *wire.Packet, when int64) bool {
-	h := contentHash(seed, p)
+// seen notes a packet, of whose key flow is made, and tells whether it is a copy of a recent one.
+func (c *copies) seen(flow uint64, p *wire.Packet, when int64) bool {
+	h := contentHash(flow, p)
 	s := &c.slots[h&uint64(len(c.slots)-1)]
 	now := sighting{hash: uint32(h >> 32), when: uint32(uint64(when) >> 10), link: linkHash(p), hops: p.TTL}
 	old := *s
@@ -55,24 +54,25 @@ func isCopy(old, now *sighting, p *wire.Packet) bool {
 	return age <= quickWindow && p.HasTCP && (p.PayloadLen > 0 || p.Flags&(flagSYN|flagFIN) != 0)
 }
 
-// contentHash is of what a router leaves as it is.
-func contentHash(seed uint64, p *wire.Packet) uint64 {
-	le := binary.LittleEndian.Uint64
-	h := mix(le(p.Src[:])^seed, le(p.Src[8:]))
-	h = mix(h^le(p.Dst[:]), le(p.Dst[8:]))
-	h = mix(h^uint64(p.ID)<<32^uint64(p.IPLen), uint64(p.SrcPort)<<48|uint64(p.DstPort)<<32|
-		uint64(p.Proto)<<24|uint64(p.ICMPType)<<16|uint64(p.ICMPCode)<<8)
-	h = mix(h^uint64(p.Seq)<<32^uint64(p.Ack), uint64(p.FragOffset)<<48|uint64(p.Flags)<<32|
-		uint64(p.Window)<<16|uint64(p.ICMPID))
+// contentHash is of what a router leaves as it is. TCP's numbers say enough of
+// the payload.
+func contentHash(flow uint64, p *wire.Packet) uint64 {
+	h := mix(flow^uint64(p.SrcPort)<<48^uint64(p.IPLen)<<16^uint64(p.Src[15]), uint64(p.ID)<<32|uint64(p.FragOffset))
+	if p.HasTCP {
+		return mix(h^uint64(p.Flags)<<16^uint64(p.Window), uint64(p.Seq)<<32|uint64(p.Ack))
+	}
 	var head [headBytes]byte
 	copy(head[:], p.Payload)
-	return mix(h^le(head[:]), le(head[8:])^uint64(p.PayloadLen)<<32)
+	h ^= uint64(p.ICMPType)<<24 | uint64(p.ICMPCode)<<16 | uint64(p.ICMPID)
+	return mix(h^le64(head[:]), le64(head[8:])^uint64(p.PayloadLen)<<32)
 }
 
 // linkHash is of the frame's addresses and tags.
 func linkHash(p *wire.Packet) uint16 {
-	src := uint64(binary.LittleEndian.Uint32(p.SrcMAC[:]))<<16 | uint64(binary.LittleEndian.Uint16(p.SrcMAC[4:]))
-	dst := uint64(binary.LittleEndian.Uint32(p.DstMAC[:]))<<16 | uint64(binary.LittleEndian.Uint16(p.DstMAC[4:]))
-	tags := uint64(p.VLANs[0])<<32 | uint64(p.VLANs[1])<<16 | uint64(p.VLANCount)
-	return uint16(mix(src^tags<<13, dst) >> 24)
+	s, d := &p.SrcMAC, &p.DstMAC
+	src := uint32(s[2])<<24 | uint32(s[3])<<16 | uint32(s[4])<<8 | uint32(s[5])
+	dst := uint32(d[2])<<24 | uint32(d[3])<<16 | uint32(d[4])<<8 | uint32(d[5])
+	h := (src*0x9e3779b1 ^ dst) * 0x85ebca6b
+	h ^= (uint32(p.VLANs[0])<<16 | uint32(p.VLANs[1]) | uint32(p.VLANCount)<<12) * 0xc2b2ae35
+	return uint16(h >> 16)
 }

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 )
@@ -31,8 +30,7 @@ func (d *distinct) add(row uint32, role uint64, addr *[16]byte) novelty {
 	if d.slots == nil {
 		d.slots, d.seed = make([]uint64, 1<<8), rand.Uint64()
 	}
-	le := binary.LittleEndian.Uint64
-	h := mix(mix(le(addr[:])^d.seed, le(addr[8:])), uint64(row)<<8^role^d.seed)
+	h := mix(mix(le64(addr[:])^d.seed, le64(addr[8:])), uint64(row)<<8^role^d.seed)
 	if h == 0 {
 		h = 1
 	}

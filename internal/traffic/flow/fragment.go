@@ -69,7 +69,7 @@ func (fs *fragments) find(seed uint64, p *wire.Packet, when int64, q *Quality) *
 		fs.sets = make([]fragmentSet, fragmentSets)
 	}
 	k := datagram(p)
-	set := &fs.sets[mix(uint64(k.hash(seed)), uint64(p.ID)^seed)%fragmentSets]
+	set := &fs.sets[mix(k.mix(seed), uint64(p.ID)^seed)%fragmentSets]
 	oldest := &set[0]
 	for i := range set {
 		f := &set[i]
@@ -132,7 +132,7 @@ func (t *Table) firstFragment(p *wire.Packet, k *key, when int64) {
 
 // join counts fragments in their flow, wherever it is by now.
 func (t *Table) join(f *fragment, p *wire.Packet, when int64, packets, bytes uint64) {
-	hash := f.key.hash(t.seed)
+	hash := hashOf(f.key.mix(t.seed))
 	number, side := t.lookUp(&f.key, hash)
 	if number == none {
 		number, side = t.create(&f.key, hash, p, when), 0

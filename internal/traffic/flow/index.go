@@ -45,11 +45,11 @@ func (x *index) find(hash, number uint32) uint32 {
 }
 
 // remove takes a record out and closes the hole, so that no dead slots pile up.
-func (x *index) remove(hash, number uint32, hashOf func(number uint32) uint32) {
+func (x *index) remove(hash, number uint32, hashAt func(number uint32) uint32) {
 	hole := x.find(hash, number)
 	x.used--
 	for i := x.next(hole); x.slots[i] != 0; i = x.next(i) {
-		home := x.home(hashOf(x.slots[i]&numberMask - 1))
+		home := x.home(hashAt(x.slots[i]&numberMask - 1))
 		// The one at i may move to the hole unless its home lies behind it.
 		if (i-home)&uint32(len(x.slots)-1) >= (i-hole)&uint32(len(x.slots)-1) {
 			x.slots[hole] = x.slots[i]
@@ -60,7 +60,7 @@ func (x *index) remove(hash, number uint32, hashOf func(number uint32) uint32) {
 }
 
 // grow doubles the slots when half are in use.
-func (x *index) grow(hashOf func(number uint32) uint32) {
+func (x *index) grow(hashAt func(number uint32) uint32) {
 	if x.used*2 < len(x.slots) {
 		return
 	}
@@ -69,7 +69,7 @@ func (x *index) grow(hashOf func(number uint32) uint32) {
 	for _, s := range old {
 		if s != 0 {
 			number := s&numberMask - 1
-			x.put(hashOf(number), number)
+			x.put(hashAt(number), number)
 		}
 	}
 }

@@ -54,17 +54,22 @@ var (
 	icmp6Pairs = [...][2]uint8{{128, 129}, {135, 136}, {133, 134}, {130, 131}, {139, 140}, {144, 145}}
 )
 
-// hash is the same for both directions. The seed is the table's own, so that
+// mix is the same for both directions. The seed is the table's own, so that
 // nobody can send packets whose flows meet in the index.
-func (k *key) hash(seed uint64) uint32 {
+func (k *key) mix(seed uint64) uint64 {
 	a, b := k.end(seed, &k.src, k.srcPort), k.end(seed, &k.dst, k.dstPort)
-	return uint32(mix(a+b, uint64(k.proto)^seed) >> 16)
+	return mix(a+b, uint64(k.proto)^seed)
 }
 
+// hashOf is what the index uses of a mixed key.
+func hashOf(mixed uint64) uint32 { return uint32(mixed >> 16) }
+
 func (k *key) end(seed uint64, addr *[16]byte, port uint16) uint64 {
-	hi, lo := binary.LittleEndian.Uint64(addr[:8]), binary.LittleEndian.Uint64(addr[8:])
+	hi, lo := le64(addr[:8]), le64(addr[8:])
 	return mix(hi^seed, lo^(uint64(port)+1)*0x9e3779b97f4a7c15)
 }
+
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // mix is the folded multiplication of wyhash and its kind; the constants keep a
 // zero operand from making the result zero.

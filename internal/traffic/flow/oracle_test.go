@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/portreeve/portreeve/internal/traffic/capture"
@@ -46,6 +47,23 @@ func feed(t *testing.T, path string, d wire.Decoder, opt flow.Options) *flow.Tab
 			t.Fatalf("%s: %v", path, err)
 		}
 	}
+}
+
+// table reads lines of fields, the first of which is a heading.
+func table(t *testing.T, path string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]string
+	for line := range strings.Lines(string(text)) {
+		rows = append(rows, strings.Split(strings.TrimRight(line, "\r\n"), "\t"))
+	}
+	if len(rows) < 2 {
+		t.Fatalf("%s holds nothing", path)
+	}
+	return rows[1:]
 }
 
 func flows(table *flow.Table) []flow.Flow {

@@ -60,12 +60,7 @@ func (t *Table) read(number uint32, r *record) *record {
 func (r *record) state(client int, history string) State {
 	switch r.proto {
 	case protoTCP:
-		c, s := r.end[client], r.end[1-client]
-		if client != r.originator() {
-			// A SYN-ACK's sender was followed in the other part.
-			c.state, s.state = turnedState(c.state), turnedState(s.state)
-		}
-		return connState(&c, &s, history)
+		return r.connState(client, history)
 	case protoUDP, protoUDPLite:
 		return datagramState(r.packets[client] > 0, r.packets[1-client] > 0)
 	}

@@ -1,8 +1,8 @@
 package flow
 
-// record is one flow as the table keeps it: no pointers, four cache lines, what
-// every packet touches first. Its arrays have the sender of the flow's first
-// packet at 0.
+// record is one flow as the table keeps it: no pointers, four cache lines. The
+// first two are all that most packets touch. Its arrays have the sender of the
+// flow's first packet at 0.
 type record struct {
 	addr                     [2][16]byte
 	port                     [2]uint16
@@ -16,6 +16,8 @@ type record struct {
 
 	bytes       [2]uint64
 	first, last int64
+	end         [2]endpoint
+
 	// deadline ends an attempt, or with bitClosing a flow that was closed.
 	deadline int64
 	// next and prev are the neighbours by first packet: numbers of records.
@@ -26,8 +28,7 @@ type record struct {
 	// in history are in Table.long.
 	letters uint8
 	history [shortHistory]byte
-
-	end [2]endpoint
+	past    [2]past
 }
 
 const shortHistory = 21
@@ -59,22 +60,30 @@ const (
 	bitSYNACK1
 	bitUsed
 
-	keyBits = bitIPv6 | bitOneWay
+	keyBits    = bitIPv6 | bitOneWay
+	bothSYN    = bitSYN0 | bitSYN1
+	bothSYNACK = bitSYNACK0 | bitSYNACK1
 )
 
-// endpoint is what Zeek keeps of one side of a TCP connection. Sequence numbers
-// are absolute, compared modulo 2^32.
+// endpoint is what Zeek keeps of one side of a TCP connection, as far as every
+// packet needs it. Sequence numbers are absolute, compared modulo 2^32.
 type endpoint struct {
-	start, last, ack uint32
-	// next is up to where the stream was seen without a hole; lo and hi are
-	// what was seen behind the hole (lo == hi: nothing).
-	next, lo, hi uint32
-	fin          uint32 // one past the FIN
+	last, ack uint32
+	// next is up to where the stream was seen without a hole.
+	next        uint32
+	state, prev endState
+	marks       marks
+}
+
+// past is the rest of it.
+type past struct {
+	start uint32
+	// lo and hi are what was seen behind the hole, with markHole.
+	lo, hi uint32
+	fin    uint32 // one past the FIN
 	// Relative numbers of the last SYN, FIN and RST in the history.
 	histSYN, histFIN, histRST uint32
 	again, shut, gaps         uint32 // retransmissions, zero windows, content gaps
-	state, prev               endState
-	marks                     marks
 }
 
 // marks are what happened to an endpoint.
@@ -93,7 +102,8 @@ const (
 	markClosed  // Zeek's did_close
 	markFINSeen // Zeek's FIN_cnt > 0
 	markSeen    // Zeek's first_packet_seen
-	markFar     // more than 2^30 bytes from start: numbers below it mean nothing
+	markFar     // so far from start that numbers below it mean nothing
+	markHole    // something was seen behind a hole
 )
 
 // endState is Zeek's state of a TCP endpoint.
@@ -117,6 +127,9 @@ func (e *endpoint) become(s endState) {
 
 // handshaking tells the states that Zeek gives the short time-out.
 func (s endState) handshaking() bool { return s <= synACKSent }
+
+// up tells the states in which data goes to and fro.
+func (s endState) up() bool { return s == partial || s == established }
 
 func (r *record) has(b traits) bool { return r.bits&b != 0 }
 

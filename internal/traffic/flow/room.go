@@ -22,7 +22,7 @@ func (t *Table) place() uint32 {
 const (
 	// looks are how many records are looked at to find one that may go; the
 	// next search goes on behind them.
-	looks = 32
+	looks = 8
 	// patience is how much longer a flow with packets both ways may be silent
 	// than an unanswered one.
 	patience = int64(time.Minute)
@@ -58,7 +58,7 @@ func (r *record) worth() int64 {
 func (t *Table) evict(number uint32) {
 	r := t.record(number)
 	if !r.has(bitEnded) {
-		t.index.remove(r.hash, number, t.hashOf)
+		t.index.remove(r.hash, number, t.hashAt)
 	}
 	t.quality.Evicted++
 	if t.opt.Emit != nil {
@@ -82,7 +82,7 @@ func (t *Table) forget(number uint32) {
 // supersede takes a flow out of the index: it has ended, and the next packet
 // of its endpoints begins another. It stays in the list until room is needed.
 func (t *Table) supersede(number uint32, r *record) {
-	t.index.remove(r.hash, number, t.hashOf)
+	t.index.remove(r.hash, number, t.hashAt)
 	r.bits |= bitEnded
 }
 

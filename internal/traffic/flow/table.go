@@ -50,6 +50,8 @@ type Table struct {
 	scratch []byte
 	flow    Flow
 	key     key
+	ahead   [aheadOf]lookedAt
+	touched uint32 // keeps the compiler from leaving out what AddBatch reads
 
 	fragments fragments
 	copies    copies
@@ -76,10 +78,21 @@ func (t *Table) record(number uint32) *record {
 // Add takes one packet that the filter selected: when in Unix nanoseconds, its
 // length on the wire and what was stored of it. It keeps nothing of p.
 func (t *Table) Add(p *wire.Packet, when int64, wireLen, stored uint32) {
+	var mixed uint64
+	k := &t.key
+	ok := p.Kind == wire.KindIP && keyOf(p, k)
+	if p.Kind == wire.KindIP {
+		mixed = k.mix(t.seed)
+	}
+	t.add(p, ok, mixed, Seen{When: when, Wire: wireLen, Stored: stored})
+}
+
+// add is Add when the key is in t.key, if it could be known (ok), and mixed.
+func (t *Table) add(p *wire.Packet, ok bool, mixed uint64, s Seen) {
 	q := &t.quality
 	q.Packets++
-	q.Bytes += uint64(wireLen)
-	if stored < wireLen {
+	q.Bytes += uint64(s.Wire)
+	if s.Stored < s.Wire {
 		q.Truncated++
 	}
 	if p.Problem != wire.NoProblem {
@@ -89,49 +102,48 @@ func (t *Table) Add(p *wire.Packet, when int64, wireLen, stored uint32) {
 	case wire.KindOther:
 		q.Other++
 	case wire.KindIP:
-		t.addIP(p, when, wireLen)
+		q.noteSize(p)
+		if t.copies.seen(mixed, p, s.When) {
+			q.Duplicates++
+		}
+		t.addIP(p, ok, mixed, s)
 	default:
 		q.Undecoded++
 	}
 }
 
-func (t *Table) addIP(p *wire.Packet, when int64, wireLen uint32) {
-	t.quality.noteSize(p)
-	if t.copies.seen(t.seed, p, when) {
-		t.quality.Duplicates++
-	}
+func (t *Table) addIP(p *wire.Packet, ok bool, mixed uint64, s Seen) {
 	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) {
 		t.quality.Fragments++
 		if p.FragOffset != 0 {
-			t.laterFragment(p, when, wireLen)
+			t.laterFragment(p, s.When, s.Wire)
 			return
 		}
 	}
-	k := &t.key
-	if !keyOf(p, k) {
+	if !ok {
 		t.quality.Undecoded++
 		return
 	}
-	hash := k.hash(t.seed)
+	k, hash := &t.key, hashOf(mixed)
 	number, side := t.lookUp(k, hash)
 	if number != none {
-		if r := t.record(number); r.over(when) || r.reused(p) {
+		if r := t.record(number); r.over(s.When) || r.reused(p) {
 			t.supersede(number, r)
 			number = none
 		}
 	}
 	if number == none {
-		number, side = t.create(k, hash, p, when), 0
+		number, side = t.create(k, hash, p, s.When), 0
 	}
 	r := t.record(number)
-	t.count(r, side, when, 1, uint64(wireLen))
-	t.follow(number, r, side, p, when)
+	t.count(r, side, s.When, 1, uint64(s.Wire))
+	t.follow(number, r, side, p, s.When)
 	t.last = number
 	if p.HasQuote {
 		t.quoted(p)
 	}
 	if p.IsFragment && p.MoreFragments {
-		t.firstFragment(p, k, when)
+		t.firstFragment(p, k, s.When)
 	}
 }
 
@@ -174,7 +186,7 @@ func (r *record) conversation() bool { return hasPorts(r.proto) && !r.has(bitGro
 func (t *Table) follow(number uint32, r *record, side int, p *wire.Packet, when int64) {
 	switch r.proto {
 	case protoTCP:
-		if p.HasTCP {
+		if p.HasTCP && !r.ordinary(side, p) {
 			t.tcp(number, r, side, p, when)
 		}
 	case protoUDP, protoUDPLite:
@@ -227,7 +239,7 @@ func (t *Table) create(k *key, hash uint32, p *wire.Packet, when int64) uint32 {
 	}
 	t.link(number)
 	t.index.put(hash, number)
-	t.index.grow(t.hashOf)
+	t.index.grow(t.hashAt)
 	t.quality.Flows++
 	if r.conversation() {
 		t.quality.Conversations++
@@ -236,7 +248,7 @@ func (t *Table) create(k *key, hash uint32, p *wire.Packet, when int64) uint32 {
 	return number
 }
 
-func (t *Table) hashOf(number uint32) uint32 { return t.record(number).hash }
+func (t *Table) hashAt(number uint32) uint32 { return t.record(number).hash }
 
 // startsTurned tells a flow whose first packet is a SYN-ACK that answers a SYN
 // nobody saw: its sender is the server. If by the LISTEN table the other one
@@ -271,7 +283,7 @@ func (t *Table) quoted(p *wire.Packet) {
 	if q.HasPorts {
 		k.srcPort, k.dstPort = q.SrcPort, q.DstPort
 	}
-	if number, _ := t.lookUp(&k, k.hash(t.seed)); number != none {
+	if number, _ := t.lookUp(&k, hashOf(k.mix(t.seed))); number != none {
 		r := t.record(number)
 		if r.refused != ^uint32(0) {
 			r.refused++

@@ -25,6 +25,7 @@ type segment struct {
 	side   int
 	orig   bool // it comes from the side taken for the originator
 	e, o   *endpoint
+	ep, op *past
 	flags  uint16
 	seq    uint32
 	ack    uint32
@@ -33,27 +34,62 @@ type segment struct {
 	whole  bool   // all of the payload was captured
 }
 
+// far is so much of a stream that sequence numbers may have come round; half
+// of it, for safety.
+const far = 1 << 30
+
+// ordinary takes the next data or acknowledgement of a connection that is up,
+// which changes neither states nor history. It tells false, having changed
+// nothing, when there is more to it; then tcp is asked.
+func (r *record) ordinary(side int, p *wire.Packet) bool {
+	e, o := &r.end[side], &r.end[1-side]
+	if p.Flags&(flagSYN|flagFIN|flagRST|flagACK) != flagACK || p.Window == 0 ||
+		!e.state.up() || !o.state.up() || (e.marks|o.marks)&markHole != 0 {
+		return false
+	}
+	want := markSeen | markACK
+	if p.PayloadLen > 0 {
+		want = markSeen | markData
+	}
+	end := p.Seq + p.PayloadLen
+	grown, acked := after(end, e.last), after(p.Ack, o.ack)
+	if e.marks&want != want || acked < 0 || after(p.Ack, o.next) > 0 || acked > tooFar {
+		return false
+	}
+	if p.PayloadLen > 0 {
+		if p.Seq != e.last || p.Seq != e.next || grown > tooFar ||
+			uint32(len(p.Payload)) < p.PayloadLen || r.bytes[side] > far {
+			return false
+		}
+		e.last, e.next = end, end
+	} else if grown > 0 {
+		return false
+	}
+	o.ack = p.Ack
+	return true
+}
+
 // tcp takes a packet into a connection's states and history, in the order in
 // which Zeek does it.
 func (t *Table) tcp(number uint32, r *record, side int, p *wire.Packet, when int64) {
 	s := segment{
 		t: t, number: number, r: r, side: side, orig: side == r.originator(),
-		e: &r.end[side], o: &r.end[1-side],
+		e: &r.end[side], o: &r.end[1-side], ep: &r.past[side], op: &r.past[1-side],
 		flags: p.Flags, seq: p.Seq, ack: p.Ack, len: p.PayloadLen,
 		whole: uint32(len(p.Payload)) >= p.PayloadLen,
 	}
 	s.end = s.seq + s.space()
 	s.partialStatus()
 	s.begin()
-	relative := s.seq - s.e.start
-	underflow := s.below(s.e, s.seq)
+	relative := s.seq - s.ep.start
+	underflow := s.below(s.e, s.ep, s.seq)
 	s.record(relative)
 	if p.Window == 0 && !s.has(flagRST) && s.o.state != closed && s.e.state != reset {
-		s.t.scaled(number, r, side, &s.e.shut, 'W')
+		s.t.scaled(number, r, side, &s.ep.shut, 'W')
 	}
 	if s.has(flagFIN) {
 		s.e.marks |= markFINSeen
-		s.e.fin = s.end
+		s.ep.fin = s.end
 	}
 	acked, known := s.acknowledge()
 	s.advance()
@@ -88,8 +124,8 @@ func (s *segment) space() uint32 {
 }
 
 // below tells a number before the endpoint's first, as far as one can tell.
-func (s *segment) below(e *endpoint, number uint32) bool {
-	return e.marks&markFar == 0 && after(number, e.start) < 0
+func (s *segment) below(e *endpoint, ep *past, number uint32) bool {
+	return e.marks&markFar == 0 && after(number, ep.start) < 0
 }
 
 func (s *segment) partialStatus() {
@@ -114,36 +150,36 @@ func (s *segment) setPartial(yes bool) {
 // begin sets the endpoint's numbers by its first packet, or by a SYN that makes
 // a new beginning.
 func (s *segment) begin() {
-	e, syn := s.e, s.has(flagSYN)
-	switch e.state {
+	syn := s.has(flagSYN)
+	switch s.e.state {
 	case inactive:
 		if syn {
-			e.begin(s.seq, s.end)
+			s.e.begin(s.ep, s.seq, s.end)
 			return
 		}
 		// As though its SYN had been seen.
-		e.begin(s.seq-1, s.seq)
+		s.e.begin(s.ep, s.seq-1, s.seq)
 	case synSent, synACKSent:
-		if syn && s.seq != e.start {
-			e.begin(s.seq, s.end)
+		if syn && s.seq != s.ep.start {
+			s.e.begin(s.ep, s.seq, s.end)
 		}
 	case established, partial:
-		if syn && s.seq != e.start {
-			e.begin(s.seq, s.end)
+		if syn && s.seq != s.ep.start {
+			s.e.begin(s.ep, s.seq, s.end)
 		} else if syn {
-			e.ack, e.last = s.seq, s.end
+			s.e.ack, s.e.last = s.seq, s.end
 		}
 	case reset:
-		if syn && e.prev == inactive {
-			e.begin(s.seq, s.end)
+		if syn && s.e.prev == inactive {
+			s.e.begin(s.ep, s.seq, s.end)
 		}
 	}
 }
 
-func (e *endpoint) begin(start, last uint32) {
-	e.start, e.ack, e.last, e.next = start, start, last, start+1
-	e.lo, e.hi = 0, 0
-	e.marks &^= markFar
+func (e *endpoint) begin(ep *past, start, last uint32) {
+	e.ack, e.last, e.next = start, last, start+1
+	e.marks &^= markFar | markHole
+	ep.start = start
 }
 
 // record appends the letters of the segment's flags.
@@ -160,11 +196,11 @@ func (s *segment) record(relative uint32) {
 		if s.has(flagACK) {
 			c = 'H'
 		}
-		s.again(markSYN, c, &s.e.histSYN, relative)
+		s.again(markSYN, c, &s.ep.histSYN, relative)
 	case flagFIN:
-		s.again(markFIN, 'F', &s.e.histFIN, relative+s.len)
+		s.again(markFIN, 'F', &s.ep.histFIN, relative+s.len)
 	case flagRST:
-		s.again(markRST, 'R', &s.e.histRST, relative)
+		s.again(markRST, 'R', &s.ep.histRST, relative)
 	case flagSYN | flagRST, flagSYN | flagFIN:
 		s.once(markMulti, 'Q')
 	default:
@@ -192,10 +228,10 @@ func (s *segment) acknowledge() (acked uint32, known bool) {
 	o := s.o
 	if o.state == inactive {
 		// As though the other's SYN had been seen.
-		o.begin(s.ack-1, s.ack-1)
+		o.begin(s.op, s.ack-1, s.ack-1)
 		return s.ack, true
 	}
-	if s.below(o, s.ack) {
+	if s.below(o, s.op, s.ack) {
 		return 0, false
 	}
 	if delta := after(s.ack, o.ack); !s.has(flagRST) && delta > 0 && !(s.ack == 0 && delta > tooFar) {
@@ -209,16 +245,16 @@ func (s *segment) advance() {
 	e, delta := s.e, after(s.end, s.e.last)
 	switch {
 	case s.has(flagSYN|flagRST) && (delta > tooFar || delta < -tooFar):
-	case s.has(flagFIN) && e.last == e.start+1:
+	case s.has(flagFIN) && e.last == s.ep.start+1:
 		e.last = s.end
 	case e.state == reset:
 	case delta > 0:
 		e.last = s.end
-		if e.last-e.start > 1<<30 {
+		if e.last-s.ep.start > far || s.r.bytes[s.side] > far {
 			e.marks |= markFar
 		}
 	case s.len > 0:
-		s.t.scaled(s.number, s.r, s.side, &e.again, 'T')
+		s.t.scaled(s.number, s.r, s.side, &s.ep.again, 'T')
 	}
 }
 
@@ -230,28 +266,28 @@ func (e *endpoint) clean() bool {
 // delivered handles that this segment acknowledged the other side's stream up
 // to a number: what was not seen of it by now was never captured.
 func (s *segment) delivered(acked uint32) {
-	o := s.o
-	if o.marks&markFINSeen != 0 && after(acked, o.fin) >= 0 {
-		acked = o.fin - 1
+	o, op := s.o, s.op
+	if o.marks&markFINSeen != 0 && after(acked, op.fin) >= 0 {
+		acked = op.fin - 1
 	}
-	if after(acked, o.next) <= 0 || s.r.has(bitPartial) && acked-o.start <= 2 {
+	if after(acked, o.next) <= 0 || s.r.has(bitPartial) && acked-op.start <= 2 {
 		return
 	}
-	if o.lo != o.hi && after(acked, o.lo) > 0 {
+	if o.marks&markHole != 0 && after(acked, op.lo) > 0 {
 		s.gap()
-		o.next = o.lo
-		o.fill()
+		o.next = op.lo
+		o.fill(op)
 	}
 	if after(acked, o.next) > 0 {
 		s.gap()
 		o.next = acked
-		o.fill()
+		o.fill(op)
 	}
 }
 
 func (s *segment) gap() {
 	if s.e.clean() && s.o.clean() {
-		s.t.scaled(s.number, s.r, 1-s.side, &s.o.gaps, 'G')
+		s.t.scaled(s.number, s.r, 1-s.side, &s.op.gaps, 'G')
 	}
 }
 
@@ -261,32 +297,33 @@ func (s *segment) data() {
 	if s.has(flagSYN) {
 		from++
 	}
-	e, to := s.e, from+s.len
+	e, ep, to := s.e, s.ep, from+s.len
 	switch {
 	case after(to, e.next) <= 0:
 	case after(from, e.next) <= 0:
 		e.next = to
-		e.fill()
-	case e.lo == e.hi:
-		e.lo, e.hi = from, to
+		e.fill(ep)
+	case e.marks&markHole == 0:
+		e.marks |= markHole
+		ep.lo, ep.hi = from, to
 	default:
 		// One stretch is kept: a hole inside it is not seen.
-		if after(from, e.lo) < 0 {
-			e.lo = from
+		if after(from, ep.lo) < 0 {
+			ep.lo = from
 		}
-		if after(to, e.hi) > 0 {
-			e.hi = to
+		if after(to, ep.hi) > 0 {
+			ep.hi = to
 		}
 	}
 }
 
 // fill goes over what was seen behind the hole when the hole is gone.
-func (e *endpoint) fill() {
-	if e.lo == e.hi || after(e.lo, e.next) > 0 {
+func (e *endpoint) fill(ep *past) {
+	if e.marks&markHole == 0 || after(ep.lo, e.next) > 0 {
 		return
 	}
-	if after(e.hi, e.next) > 0 {
-		e.next = e.hi
+	if after(ep.hi, e.next) > 0 {
+		e.next = ep.hi
 	}
-	e.lo, e.hi = 0, 0
+	e.marks &^= markHole
 }

@@ -8,14 +8,11 @@ import (
 
 // Zeek's times (scripts/base/init-bare.zeek).
 const (
-	attemptDelay   = int64(5 * time.Second) // tcp_attempt_delay
-	closeDelay     = int64(5 * time.Second) // tcp_close_delay
-	silence        = int64(time.Minute)     // udp_ and icmp_inactivity_timeout
-	silenceTCP     = int64(5 * time.Minute) // tcp_inactivity_timeout
-	noDeadline     = 0
-	bothSYN        = bitSYN0 | bitSYN1
-	bothSYNACK     = bitSYNACK0 | bitSYNACK1
-	synOrSYNACKBit = bothSYN | bothSYNACK
+	attemptDelay = int64(5 * time.Second) // tcp_attempt_delay
+	closeDelay   = int64(5 * time.Second) // tcp_close_delay
+	silence      = int64(time.Minute)     // udp_ and icmp_inactivity_timeout
+	silenceTCP   = int64(5 * time.Minute) // tcp_inactivity_timeout
+	noDeadline   = 0
 )
 
 // step moves the endpoints' states; closing tells that this one is closed now.
@@ -87,7 +84,7 @@ func (s *segment) stepFirstSYN(when int64) {
 	case s.orig:
 		s.e.become(synSent)
 		s.r.deadline = when + attemptDelay
-	case !s.has(flagACK) && s.o.state == synACKSent && s.seq == s.e.start:
+	case !s.has(flagACK) && s.o.state == synACKSent && s.seq == s.ep.start:
 		// The same, when the SYN-ACK's sender was taken for the originator.
 		s.r.bits ^= bitTurned
 		s.orig = true
@@ -163,8 +160,8 @@ func (r *record) over(when int64) bool {
 		return when >= r.deadline
 	}
 	orig, resp := &r.end[r.originator()], &r.end[1-r.originator()]
-	if r.deadline != noDeadline && when >= r.deadline && resp.state == inactive &&
-		(orig.state == synSent || orig.state == synACKSent) {
+	if resp.state == inactive && (orig.state == synSent || orig.state == synACKSent) &&
+		r.deadline != noDeadline && when >= r.deadline {
 		return true
 	}
 	if orig.state.handshaking() && resp.state.handshaking() {
@@ -179,13 +176,13 @@ func (r *record) reused(p *wire.Packet) bool {
 	if !p.HasTCP || p.Flags&flagSYN == 0 || r.proto != protoTCP {
 		return false
 	}
-	orig, resp := &r.end[r.originator()], &r.end[1-r.originator()]
-	first := orig
+	o := r.originator()
+	orig, resp, first := &r.end[o], &r.end[1-o], &r.past[o]
 	if p.Flags&flagACK != 0 {
 		if orig.state != inactive {
 			return false
 		}
-		first = resp
+		first = &r.past[1-o]
 	}
 	if orig.marks&markClosed != 0 && resp.marks&markClosed != 0 {
 		return true
@@ -193,13 +190,14 @@ func (r *record) reused(p *wire.Packet) bool {
 	if p.Seq == first.start {
 		return false
 	}
-	late := p.Flags&flagACK == 0 && orig.state == synACKSent && resp.state == inactive && p.Seq == resp.start
+	late := p.Flags&flagACK == 0 && orig.state == synACKSent && resp.state == inactive && p.Seq == r.past[1-o].start
 	return !late
 }
 
-// size tells whether an endpoint sent any payload, by its sequence numbers.
-func (e *endpoint) sentNothing() bool {
-	n := max(after(e.last, e.start), after(e.ack, e.start))
+// sentNothing tells an endpoint that sent no payload, by its sequence numbers.
+func (r *record) sentNothing(side int) bool {
+	e, start := &r.end[side], r.past[side].start
+	n := max(after(e.last, start), after(e.ack, start))
 	if n > 0 {
 		n--
 	}
@@ -209,13 +207,18 @@ func (e *endpoint) sentNothing() bool {
 	return n == 0 && e.marks&markFar == 0
 }
 
-// connState is Zeek's conn_state of a TCP connection between client and server
-// with this history.
-func connState(c, s *endpoint, history string) State {
+// connState is Zeek's conn_state of a TCP connection with the given client side
+// and history.
+func (r *record) connState(client int, history string) State {
+	c, s := r.end[client], r.end[1-client]
+	if client != r.originator() {
+		// A SYN-ACK's sender was followed in the other part.
+		c.state, s.state = turnedState(c.state), turnedState(s.state)
+	}
 	idleC, idleS := c.state == inactive || c.state == partial, s.state == inactive || s.state == partial
 	switch {
 	case s.state == reset:
-		return resetByServer(c, s, idleC)
+		return r.resetByServer(c.state, idleC)
 	case c.state == reset && idleS:
 		return resetByClient(history)
 	case c.state == reset:
@@ -238,13 +241,13 @@ func connState(c, s *endpoint, history string) State {
 	return OTH
 }
 
-func resetByServer(c, s *endpoint, idleC bool) State {
+func (r *record) resetByServer(client endState, idle bool) State {
 	switch {
-	case c.state == synSent || c.state == synACKSent:
+	case client == synSent || client == synACKSent:
 		return REJ
-	case c.state == reset && c.sentNothing() && s.sentNothing():
+	case client == reset && r.sentNothing(0) && r.sentNothing(1):
 		return REJ
-	case idleC:
+	case idle:
 		return RSTRH
 	}
 	return RSTR
