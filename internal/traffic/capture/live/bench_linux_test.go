@@ -139,14 +139,14 @@ func TestReader(t *testing.T) {
 	if reader == "gopacket" {
 		read = readGopacket
 	}
-	n, size, err := read(reader)
+	n, sum, err := read(reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(os.Stderr, "%d packets captured, %d bytes\n", n, size)
+	fmt.Fprintf(os.Stderr, "%d packets captured, sum %d\n", n, sum)
 }
 
-func readRing(shape string) (n, size int, err error) {
+func readRing(shape string) (n, sum int, err error) {
 	o := Options{Interfaces: []string{"eth0"}}
 	var ms int
 	if _, err := fmt.Sscanf(shape, "%d,%d,%d", &o.BlockSize, &o.Blocks, &ms); err != nil {
@@ -168,18 +168,18 @@ func readRing(shape string) (n, size int, err error) {
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
-			return n, size, err
+			return n, sum, err
 		}
 		for i := range b.Packets {
 			p := &b.Packets[i]
 			n++
-			size += int(p.Wire) + int(p.Data[12])&0
+			sum += int(p.Wire) + int(p.Data[12])
 		}
 	}
 }
 
 // readGopacket reads as cheaply as that library offers it.
-func readGopacket(string) (n, size int, err error) {
+func readGopacket(string) (n, sum int, err error) {
 	h, err := afpacket.NewTPacket(afpacket.OptInterface("eth0"), afpacket.OptPollTimeout(100*time.Millisecond),
 		afpacket.OptBlockSize(DefaultBlockSize), afpacket.OptNumBlocks(DefaultBlocks), afpacket.OptBlockTimeout(DefaultRetire))
 	if err != nil {
@@ -194,12 +194,12 @@ func readGopacket(string) (n, size int, err error) {
 		data, ci, err := h.ZeroCopyReadPacketData()
 		if err == nil {
 			n++
-			size += ci.Length + int(data[12])&0
+			sum += ci.Length + int(data[12])
 			continue
 		}
 		select {
 		case <-over:
-			return n, size, nil
+			return n, sum, nil
 		default:
 		}
 	}

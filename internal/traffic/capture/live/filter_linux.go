@@ -87,7 +87,7 @@ var hardwares = [...]uint16{
 // has it. Packets of other hardware types do not match a filter.
 func (o Options) programAny(present map[uint16]string) ([]bpf.RawInstruction, error) {
 	if o.Filter == nil {
-		p, err := o.program(linkEthernet)
+		p, err := o.program(wire.LinkEthernet)
 		return incomingOnly(p), err
 	}
 	programs := map[wire.LinkType][]bpf.RawInstruction{}
@@ -108,7 +108,7 @@ func (o Options) programAny(present map[uint16]string) ([]bpf.RawInstruction, er
 			return nil, fmt.Errorf("for packets of interface %s: %w", name, refused[link])
 		}
 	}
-	if err := refused[linkEthernet]; err != nil {
+	if err := refused[wire.LinkEthernet]; err != nil {
 		return nil, err
 	}
 	return incomingOnly(dispatch(links, programs)), nil

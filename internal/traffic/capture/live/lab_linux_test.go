@@ -93,20 +93,6 @@ func toEnd(r *Ring) (out []got, err error) {
 	}
 }
 
-// counted reads a ring to its end without keeping anything.
-func counted(r *Ring) (n, batches int, err error) {
-	var b capture.Batch
-	defer b.Release()
-	for {
-		if err := r.Next(&b); err != nil {
-			return n, batches, err
-		}
-		if len(b.Packets) > 0 {
-			n, batches = n+len(b.Packets), batches+1
-		}
-	}
-}
-
 // stranger is nobody's MAC: what is sent to it is for the capture alone.
 var stranger = net.HardwareAddr{2, 0, 0, 0, 0, 9}
 

@@ -22,18 +22,18 @@ const (
 func formOf(hardware uint16) (form, wire.LinkType) {
 	switch hardware {
 	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
-		return framed, linkEthernet
+		return framed, wire.LinkEthernet
 	case unix.ARPHRD_IEEE80211:
-		return framed, link80211
+		return framed, wire.Link80211
 	case unix.ARPHRD_IEEE80211_PRISM:
-		return framed, linkPrism
+		return framed, wire.Link80211Prism
 	case unix.ARPHRD_IEEE80211_RADIOTAP:
-		return framed, linkRadiotap
+		return framed, wire.Link80211Radiotap
 	case unix.ARPHRD_NONE, unix.ARPHRD_RAWIP, unix.ARPHRD_PPP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6,
 		unix.ARPHRD_SIT, unix.ARPHRD_IPGRE, unix.ARPHRD_IP6GRE, unix.ARPHRD_SLIP, unix.ARPHRD_CSLIP:
-		return bareIP, linkRaw
+		return bareIP, wire.LinkRaw
 	}
-	return cooked, linkSLL
+	return cooked, wire.LinkLinuxSLL
 }
 
 // filterLink is the link type whose filters fit what the kernel shows a
@@ -42,5 +42,5 @@ func filterLink(f form, link wire.LinkType) wire.LinkType {
 	if f == framed {
 		return link
 	}
-	return linkRaw
+	return wire.LinkRaw
 }

@@ -49,19 +49,6 @@ const (
 	DefaultRetire    = 40 * time.Millisecond
 )
 
-// quiet is how long Next waits before it gives an empty batch.
-const quiet = 100 * time.Millisecond
-
-// Link types of what interfaces give (pcap-linktype(7)).
-const (
-	linkEthernet wire.LinkType = 1
-	linkRaw      wire.LinkType = 101
-	link80211    wire.LinkType = 105
-	linkSLL      wire.LinkType = 113
-	linkPrism    wire.LinkType = 119
-	linkRadiotap wire.LinkType = 127
-)
-
 // ErrUnsupported is the answer of systems other than Linux.
 var ErrUnsupported = errors.New("live capture is made on Linux only; read a capture file of tcpdump's or dumpcap's instead")
 

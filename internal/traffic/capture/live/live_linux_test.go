@@ -41,7 +41,7 @@ func TestFramesAreAsSent(t *testing.T) {
 		if at := time.Unix(0, p.Time); at.Before(before) || at.After(time.Now()) {
 			t.Fatalf("packet %d of %v, sent after %v", i, at, before)
 		}
-		if p.Link != linkEthernet || p.Direction != capture.Inbound || p.name != "eth0" || p.HasVLAN {
+		if p.Link != wire.LinkEthernet || p.Direction != capture.Inbound || p.name != "eth0" || p.HasVLAN {
 			t.Fatalf("packet %d: %+v", i, p)
 		}
 	}
@@ -103,9 +103,9 @@ func portIs(port uint32, offset uint32) []bpf.RawInstruction {
 func byLink(port uint32) func(wire.LinkType) ([]bpf.RawInstruction, error) {
 	return func(l wire.LinkType) ([]bpf.RawInstruction, error) {
 		switch l {
-		case linkEthernet:
+		case wire.LinkEthernet:
 			return portIs(port, 14), nil
-		case linkRaw:
+		case wire.LinkRaw:
 			return portIs(port, 0), nil
 		}
 		return nil, errNoFilter
@@ -179,8 +179,14 @@ func TestSnapLengthAlone(t *testing.T) {
 // Both directions of a conversation come out of one ring, no packet comes
 // twice, and more than one ring is used.
 func TestRingsShareByConversation(t *testing.T) {
+	for _, name := range []string{"eth0", Any} {
+		sharing(t, name)
+	}
+}
+
+func sharing(t *testing.T, name string) {
 	l := newLab(t)
-	o := small("eth0")
+	o := small(name)
 	o.Rings = 4
 	rings := open(t, l.to, o)
 	s := newSender(t, l.from, "eth0")
@@ -226,7 +232,7 @@ func TestLoopbackOnce(t *testing.T) {
 			for _, p := range rest(t, r) {
 				if p.Data[23] == 17 && p.Data[37] == 9 { // not the answering ICMP
 					n++
-					if p.Direction != capture.Inbound || p.Link != linkEthernet || p.name != "lo" {
+					if p.Direction != capture.Inbound || p.Link != wire.LinkEthernet || p.name != "lo" {
 						t.Errorf("%+v", p.Packet)
 					}
 				}
@@ -270,7 +276,7 @@ func TestAny(t *testing.T) {
 	seen := map[string]int{}
 	for _, p := range rest(t, r) {
 		seen[fmt.Sprintf("%s %d %d", p.name, p.Link, p.Direction)]++
-		if p.Link == linkRaw && (p.Data[0] != 0x45 || int(p.Wire) != len(p.Data)) {
+		if p.Link == wire.LinkRaw && (p.Data[0] != 0x45 || int(p.Wire) != len(p.Data)) {
 			t.Errorf("bare IP: %x of %d", p.Data, p.Wire)
 		}
 	}
@@ -289,7 +295,7 @@ func TestBareIP(t *testing.T) {
 	defer func() { _ = unix.Close(fd) }()
 	o := small("tun0")
 	o.Filter = func(l wire.LinkType) ([]bpf.RawInstruction, error) {
-		if l != linkRaw {
+		if l != wire.LinkRaw {
 			return nil, errNoFilter
 		}
 		return []bpf.RawInstruction{{Op: opReturn, K: 1000}}, nil
@@ -310,11 +316,11 @@ func TestBareIP(t *testing.T) {
 	if len(packets) != 2 {
 		t.Fatalf("%d packets", len(packets))
 	}
-	if p := packets[0]; p.Link != linkRaw || !bytes.Equal(p.Data, ip) || int(p.Wire) != len(ip) || p.Direction != capture.Inbound {
+	if p := packets[0]; p.Link != wire.LinkRaw || !bytes.Equal(p.Data, ip) || int(p.Wire) != len(ip) || p.Direction != capture.Inbound {
 		t.Errorf("%+v", p)
 	}
 	sll := append([]byte{0, 0, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x88, 0xcc}, other...)
-	if p := packets[1]; p.Link != linkSLL || !bytes.Equal(p.Data, sll) || int(p.Wire) != len(sll) {
+	if p := packets[1]; p.Link != wire.LinkLinuxSLL || !bytes.Equal(p.Data, sll) || int(p.Wire) != len(sll) {
 		t.Errorf("%x of %d, want %x", p.Data, p.Wire, sll)
 	}
 }

@@ -53,6 +53,9 @@ type block struct {
 	free  func()
 }
 
+// quiet is how long Next waits before it gives an empty batch.
+const quiet = 100 * time.Millisecond
+
 // ending is why a ring ends, and since when that is known.
 type ending struct {
 	err   error

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/portreeve/portreeve/internal/traffic/capture"
+	"github.com/portreeve/portreeve/internal/traffic/wire"
 )
 
 // Layout of a block (linux/if_packet.h, struct tpacket_block_desc).
@@ -93,7 +94,7 @@ func unframe(p *capture.Packet, f form, h *header, mem []byte, at, start, end in
 	}
 	putSLL(mem[start-sllSize:start], &h.from)
 	p.Wire += sllSize
-	p.Link = linkSLL
+	p.Link = wire.LinkLinuxSLL
 	return start - sllSize
 }
 
