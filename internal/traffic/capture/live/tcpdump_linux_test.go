@@ -35,8 +35,6 @@ func TestTcpdumpBeside(t *testing.T) {
 	}
 	newSender(t, l.from, "eth0").flood(t, frames, 5000, 100_000)
 	ours := rest(t, r)
-	time.Sleep(100 * time.Millisecond)
-	_ = dump.Process.Signal(os.Interrupt)
 	if err := dump.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +69,7 @@ func TestTcpdumpBeside(t *testing.T) {
 
 func startDump(t *testing.T, ns *nettest.NS, file string) *exec.Cmd {
 	t.Helper()
-	cmd := ns.Command("tcpdump", "-i", "eth0", "-B", "16384", "-U", "-Z", "root", "-w", file)
+	cmd := ns.Command("tcpdump", "-i", "eth0", "-B", "16384", "-s", "2000", "--immediate-mode", "-c", "5000", "-Z", "root", "-w", file)
 	out, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -79,7 +77,8 @@ func startDump(t *testing.T, ns *nettest.NS, file string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { late.Stop(); _ = cmd.Process.Kill() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.Contains(line, "listening") {
 		t.Fatalf("%q, %v", line, err)
