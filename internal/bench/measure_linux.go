@@ -27,6 +27,8 @@ func sections() []section {
 		{"scan-loss", "scan: one probe in five lost", scanLoss},
 		{"scan-udp", "scan: thirteen UDP services", scanUDP},
 		{"scan-identify", "scan: fourteen real daemons recognised", scanIdentify},
+		{"traffic-file", "traffic: ten million packets of a file", trafficFile},
+		{"traffic-live", "traffic: two million packets live", trafficLive},
 	}
 }
 
@@ -127,7 +129,7 @@ func field(path, key string) string {
 
 // versions asks dpkg for the tools, and git for our own state.
 func versions(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ", "iproute2", "lsof", "net-tools", "nmap", "masscan").Output()
+	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}, ", "iproute2", "lsof", "net-tools", "nmap", "masscan", "tcpdump", "nfdump").Output()
 	if err != nil {
 		out = []byte("versions of the tools unknown, ")
 	}

@@ -75,7 +75,7 @@ func (m *captureMaker) packet(n int) error {
 	return err
 }
 
-// payload sizes: most packets are small, some are full; 126 bytes on average.
+// payload sizes: most packets are small, some are full; some 120 bytes on average.
 func (m *captureMaker) payload() int {
 	r := m.next()
 	switch pick := r % 20; {
@@ -84,7 +84,7 @@ func (m *captureMaker) payload() int {
 	case pick < 19:
 		return 100 + int(r>>32%201)
 	}
-	return 1200 + int(r>>32%261)
+	return 1200 + int(r>>32%201)
 }
 
 // frameFor builds the next frame of a conversation: four in five TCP, one in
@@ -101,11 +101,11 @@ func (m *captureMaker) frameFor(n int, t *conversation, back bool) int {
 	if isTCP {
 		l4 = 20
 	}
-	at := 14
+	var at int
 	if n%20 == 7 {
-		at = ipv6(f, n, back, l4+data, isTCP)
+		at = frame6(f, n, back, l4+data, isTCP)
 	} else {
-		at = ipv4(f, n, back, l4+data, isTCP, t.sent)
+		at = frame4(f, n, back, l4+data, isTCP, t.sent)
 	}
 	m.ports(f[at:], n, back)
 	if isTCP {
@@ -128,7 +128,7 @@ func (m *captureMaker) ports(l4 []byte, n int, back bool) {
 	binary.BigEndian.PutUint16(l4[2:], server)
 }
 
-func ipv4(f []byte, n int, back bool, length int, isTCP bool, id uint32) int {
+func frame4(f []byte, n int, back bool, length int, isTCP bool, id uint32) int {
 	binary.BigEndian.PutUint16(f[12:], 0x0800)
 	ip := f[14:34]
 	copy(ip, []byte{0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0})
@@ -146,7 +146,7 @@ func ipv4(f []byte, n int, back bool, length int, isTCP bool, id uint32) int {
 	return 34
 }
 
-func ipv6(f []byte, n int, back bool, length int, isTCP bool) int {
+func frame6(f []byte, n int, back bool, length int, isTCP bool) int {
 	binary.BigEndian.PutUint16(f[12:], 0x86dd)
 	ip := f[14:54]
 	clear(ip)
