@@ -65,16 +65,15 @@ func pad(b []byte) []byte {
 func (w *Writer) wrap(kind uint32, body []byte) error {
 	w.block = body
 	size := uint32(len(body) + blockFrame)
-	head := make([]byte, 0, 8)
-	head = binary.LittleEndian.AppendUint32(head, kind)
-	head = binary.LittleEndian.AppendUint32(head, size)
-	if err := w.out(head); err != nil {
+	binary.LittleEndian.PutUint32(w.head[:], kind)
+	binary.LittleEndian.PutUint32(w.head[4:], size)
+	if err := w.out(w.head[:]); err != nil {
 		return err
 	}
 	if err := w.out(body); err != nil {
 		return err
 	}
-	return w.out(head[4:])
+	return w.out(w.head[4:])
 }
 
 func (w *Writer) enhanced(p *capture.Packet, data []byte, length uint32) error {

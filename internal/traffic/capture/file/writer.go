@@ -52,6 +52,7 @@ type Writer struct {
 	link    wire.LinkType // of a pcap
 	begun   bool
 	places  map[source]uint32 // pcapng: numbers of the interfaces described
+	head    [8]byte           // storage of what is put together, here and below
 	block   []byte
 	tagged  []byte
 }
