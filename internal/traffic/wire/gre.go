@@ -51,7 +51,7 @@ func (d *Decoder) gre0(p *Packet, f []byte, off, end int, flags, t uint16) {
 			off += 4
 		}
 		d.enter(p, f, off, end, GRE, etherIPv4)
-	default:
+	case t >= minEtherType: // less is Cisco's keepalive (0) or unknown
 		d.enter(p, f, off, end, GRE, t)
 	}
 }
