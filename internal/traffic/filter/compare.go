@@ -83,6 +83,11 @@ func (l *lower) arith(a arith, needs *[]*cond) *value {
 	return l.operation(a.(*opArith), needs)
 }
 
+const (
+	divisionByZero = "division by zero"
+	shiftTooFar    = "a number has 32 bits to shift"
+)
+
 func (l *lower) operation(a *opArith, needs *[]*cond) *value {
 	x := l.arith(a.l, needs)
 	// libpcap tests what the left side belongs to only: "1 + ip[0] = 70" is
@@ -93,10 +98,10 @@ func (l *lower) operation(a *opArith, needs *[]*cond) *value {
 		"^": vXor, "<<": vShl, ">>": vShr}[a.op]
 	switch {
 	case y.op == vConst && y.k == 0 && (op == vDiv || op == vMod):
-		refuse(a.where(), "", "division by zero")
+		refuse(a.where(), "", divisionByZero)
 	case op != vShl && op != vShr:
 	case y.op == vConst && y.k > 31:
-		refuse(a.where(), "", "a number has 32 bits to shift")
+		refuse(a.where(), "", shiftTooFar)
 	case y.op != vConst && y.most() > 31:
 		return l.wideShift(op, x, y, a.where())
 	}
