@@ -21,7 +21,7 @@
 //
 // # Bounds
 //
-// Of up to 900,000 flows the tally remembers what it read last (48 bytes
+// Of up to 900,000 flows the tally remembers what it read last (56 bytes
 // each); of ports and of pairs it keeps the 32,768 to 65,536 with the most
 // bytes; a page has 1,000 rows. What is beyond is counted and said.
 //

@@ -151,7 +151,7 @@ func (e *engine) gauge() gauge {
 
 // cleanStatus makes a status's texts safe to show.
 func cleanStatus(s Status) Status {
-	s.Interfaces, s.Source = cleanAll(s.Interfaces), clean(s.Source)
+	s.Interfaces, s.Source, s.Grade.Letter = cleanAll(s.Interfaces), clean(s.Source), clean(s.Grade.Letter)
 	s.Grade.Because, s.Grade.Means = cleanAll(s.Grade.Because), cleanAll(s.Grade.Means)
 	return s
 }

@@ -1,8 +1,9 @@
 package tui
 
 import (
-	"cmp"
+	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -62,13 +63,17 @@ func (a *account) advance(elapsed time.Duration, withPast bool) {
 }
 
 // ledger holds the accounts of one kind, of those with the most bytes twice
-// keep at most. Nothing else than its owner reads or writes it.
+// keep at most. Once it was full, flows open accounts only when they have as
+// many bytes as the least of those that stayed: many small ones, as scans make
+// them, must not push each other in and out.
 type ledger struct {
+	least uint64 // bytes of the least account that stayed
+
 	index     map[rowID]int32
 	accounts  []account
 	keep      int
 	withPast  bool
-	forgotten uint64 // accounts dropped for want of room
+	forgotten uint64 // accounts dropped or not opened for want of room
 }
 
 // keepAccounts is how many accounts stay when there are too many.
@@ -78,17 +83,34 @@ func newLedger(withPast bool) *ledger {
 	return &ledger{index: map[rowID]int32{}, keep: keepAccounts, withPast: withPast}
 }
 
-// open gives the account of id, a new one where there is none. It holds until
-// the next call.
-func (l *ledger) open(id rowID) (a *account, made bool) {
-	if i, ok := l.index[id]; ok {
+// refused is the place of an account that was not opened.
+const refused = math.MaxUint32
+
+// open gives the account of id for a flow of so many bytes, a new one where
+// there is none; nil: it is refused. It is looked for first where it was
+// before. It holds until the next call.
+func (l *ledger) open(id *rowID, before *uint32, size uint64) (a *account, made bool) {
+	if i := int(*before); i < len(l.accounts) && l.accounts[i].id == *id {
 		return &l.accounts[i], false
+	}
+	if *before == refused && size < l.least {
+		return nil, false
+	}
+	if i, ok := l.index[*id]; ok {
+		*before = uint32(i)
+		return &l.accounts[i], false
+	}
+	if size < l.least {
+		*before = refused
+		l.forgotten++
+		return nil, false
 	}
 	if len(l.accounts) >= 2*l.keep {
 		l.prune()
 	}
-	l.index[id] = int32(len(l.accounts))
-	l.accounts = append(l.accounts, account{id: id})
+	*before = uint32(len(l.accounts))
+	l.index[*id] = int32(len(l.accounts))
+	l.accounts = append(l.accounts, account{id: *id})
 	return &l.accounts[len(l.accounts)-1], true
 }
 
@@ -99,21 +121,42 @@ func (l *ledger) get(id rowID) *account {
 	return nil
 }
 
-// prune keeps the accounts with the most bytes.
+// prune keeps the accounts with the most bytes, in their order.
 func (l *ledger) prune() {
-	slices.SortFunc(l.accounts, func(a, b account) int { return cmp.Compare(b.bytes(), a.bytes()) })
-	l.forgotten += uint64(len(l.accounts) - l.keep)
-	clear(l.accounts[l.keep:])
-	l.accounts = l.accounts[:l.keep]
+	sizes := make([]uint64, len(l.accounts))
+	for i := range l.accounts {
+		sizes[i] = l.accounts[i].bytes()
+	}
+	slices.Sort(sizes)
+	least := sizes[len(sizes)-l.keep]
+	more := sort.Search(len(sizes), func(i int) bool { return sizes[i] > least })
+	equal := l.keep - (len(sizes) - more) // how many of those with the least stay
+	l.least = least
+	kept := l.accounts[:0]
 	clear(l.index)
 	for i := range l.accounts {
-		l.index[l.accounts[i].id] = int32(i)
+		a := &l.accounts[i]
+		if a.bytes() == least {
+			equal--
+		}
+		if a.bytes() > least || a.bytes() == least && equal >= 0 {
+			l.index[a.id] = int32(len(kept))
+			kept = append(kept, *a)
+		}
 	}
+	l.forgotten += uint64(len(l.accounts) - len(kept))
+	clear(l.accounts[len(kept):])
+	l.accounts = kept
 }
 
 func (l *ledger) advance(elapsed time.Duration) {
+	least := uint64(math.MaxUint64)
 	for i := range l.accounts {
 		l.accounts[i].advance(elapsed, l.withPast)
+		least = min(least, l.accounts[i].bytes())
+	}
+	if l.least > 0 && len(l.accounts) >= l.keep {
+		l.least = max(l.least, least) // all that stayed have grown
 	}
 }
 
@@ -124,7 +167,7 @@ func (l *ledger) reset() {
 		a.total = [2]volume{}
 		a.flows, a.clients, a.servers = 0, 0, 0
 	}
-	l.forgotten = 0
+	l.forgotten, l.least = 0, 0
 }
 
 // distinct remembers which addresses were counted where: hashes in a table of
@@ -140,12 +183,12 @@ type distinct struct {
 const maxDistinct = 1 << 20
 
 func newDistinct() *distinct {
-	return &distinct{slots: make([]uint64, minSlots), most: 2 * maxDistinct}
+	return &distinct{slots: make([]uint64, minIndex), most: 2 * maxDistinct}
 }
 
 // add reports whether the hash is new.
 func (d *distinct) add(hash uint64) bool {
-	hash = fixed(hash)
+	hash = max(hash, 1) // 0 marks an empty slot
 	at := d.find(hash)
 	if *at == hash {
 		return false

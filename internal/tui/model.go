@@ -207,8 +207,11 @@ func (m *model) choose(i int) {
 	}
 }
 
-// show begins a list anew.
+// show goes to the whole of a list.
 func (m *model) show(v view) {
+	if m.place.view == v && len(m.stack) == 0 {
+		return
+	}
 	m.stack = nil
 	m.place = place{view: v}
 	m.sheet = noSheet

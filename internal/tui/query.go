@@ -157,6 +157,9 @@ func (c *collector) take(f *flow.Flow, rate [2]float64) {
 			c.offerFlow(f, rate)
 		}
 	case c.query.scope.holds(f) && c.match.takesFlow(f):
+		if c.top.refuses(f, rate) {
+			return
+		}
 		c.offerFlow(f, rate)
 	}
 }
@@ -214,6 +217,34 @@ type top struct {
 	most  int
 	heap  []*row
 	all   uint64 // how many were offered
+}
+
+// refuses counts a flow that certainly is not among the first.
+func (t *top) refuses(f *flow.Flow, rate [2]float64) bool {
+	if len(t.heap) < t.most || t.order.key == byAddress {
+		return false
+	}
+	last := t.heap[0]
+	var c int
+	switch t.order.key {
+	case byRate:
+		c = cmp.Compare(rate[0]+rate[1], last.bothWays())
+	case byPackets:
+		c = cmp.Compare(f.PacketsToServer+f.PacketsToClient, last.packets())
+	case byBytes:
+		c = cmp.Compare(f.BytesToServer+f.BytesToClient, last.bytes())
+	case byPort:
+		c = cmp.Compare(f.ServerPort, last.id.port)
+	case byLast:
+		c = cmp.Compare(f.Last, last.last)
+	}
+	if !t.order.up {
+		c = -c
+	}
+	if c > 0 {
+		t.all++
+	}
+	return c > 0
 }
 
 // offer copies the row if it is among the first, and gives the copy.

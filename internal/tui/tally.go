@@ -39,6 +39,7 @@ type tally struct {
 
 	begun   bool
 	at      time.Time // of the last read
+	weight  float64   // of rates in this read
 	leftOut uint64    // flows without a place in this read
 	totals  totals
 }
@@ -63,6 +64,7 @@ func newTally(service func(proto uint8, port uint16) string) *tally {
 // Each flow is handed to also, with its smoothed rates, after it was counted.
 func (t *tally) sample(feed Feed, at time.Time, also func(f *flow.Flow, rate [2]float64) bool) Status {
 	elapsed := at.Sub(t.at)
+	t.weight = smoothing(elapsed)
 	t.flows.begin()
 	t.leftOut = 0
 	status := feed.Read(func(f *flow.Flow) bool {
@@ -104,7 +106,7 @@ func (t *tally) count(f *flow.Flow, elapsed time.Duration) [2]float64 {
 	came := s.take(f, turned, how == again)
 	t.spread(f, s, came)
 	if t.begun && elapsed > 0 {
-		s.advance(came, turned, elapsed)
+		s.advance(came, turned, elapsed.Seconds(), t.weight)
 	}
 	return s.rates(turned)
 }
@@ -128,12 +130,15 @@ func (t *tally) spread(f *flow.Flow, s *remembered, came [2]volume) {
 	if came == ([2]volume{}) {
 		return
 	}
-	port, made := t.ports.open(portID(f))
+	size := f.BytesToServer + f.BytesToClient
+	id := portID(f)
+	port, made := t.ports.open(&id, &s.port, size)
 	if made {
 		port.service = clean(t.service(port.id.proto, port.id.port))
 	}
 	port.take(f, came)
-	pair, _ := t.pairs.open(pairID(f))
+	id = pairID(f)
+	pair, _ := t.pairs.open(&id, &s.pair, size)
 	pair.take(f, came)
 	if s.epoch != t.epoch {
 		s.epoch = t.epoch
@@ -142,6 +147,9 @@ func (t *tally) spread(f *flow.Flow, s *remembered, came [2]volume) {
 }
 
 func (a *account) take(f *flow.Flow, came [2]volume) {
+	if a == nil {
+		return
+	}
 	for i := range came {
 		a.total[i].add(came[i])
 		a.fresh[i].add(came[i])
@@ -151,8 +159,13 @@ func (a *account) take(f *flow.Flow, came [2]volume) {
 
 // countAddresses counts a flow that was not counted since the last reset.
 func (t *tally) countAddresses(port, pair *account, f *flow.Flow) {
+	if pair != nil {
+		pair.flows++
+	}
+	if port == nil {
+		return
+	}
 	port.flows++
-	pair.flows++
 	if t.met.add(t.role('c', port.id, &f.Client)) {
 		port.clients++
 	}
@@ -222,11 +235,10 @@ func (s *remembered) take(f *flow.Flow, turned, old bool) (came [2]volume) {
 }
 
 // advance smooths a flow's rates.
-func (s *remembered) advance(came [2]volume, turned bool, elapsed time.Duration) {
-	weight := smoothing(elapsed)
+func (s *remembered) advance(came [2]volume, turned bool, seconds, weight float64) {
 	for i, v := range came {
 		rate := &s.rate[side(i, turned)]
-		raw := float64(v.bytes) / elapsed.Seconds()
+		raw := float64(v.bytes) / seconds
 		if *rate != *rate { // not a number: none yet
 			*rate = float32(raw)
 			continue

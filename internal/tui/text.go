@@ -157,8 +157,12 @@ func wrap(text string, n, indent int) []string {
 			lines = append(lines, line)
 			line = pad + word
 		}
-		for columns(line) > n && n > 1 {
+		for columns(line) > n {
 			first := head(line, n)
+			if strings.TrimSpace(first) == "" {
+				line = "" // no room for a single sign
+				break
+			}
 			lines = append(lines, first)
 			line = pad + line[len(first):]
 		}
