@@ -9,24 +9,25 @@ const (
 
 // letter appends to a flow's history. Upper case is side 0 here, whoever is the
 // client in the end.
-func (t *Table) letter(number uint32, r *record, side int, c byte) {
+func (t *Table) letter(number uint32, side int, c byte) {
 	if side == 1 {
 		c |= 0x20
 	}
-	n := int(r.letters)
+	h := t.rest(number)
+	n := int(h.letters)
 	switch {
 	case n < shortHistory:
-		r.history[n] = c
+		h.history[n] = c
 	case n == maxHistory:
 		return
 	default:
-		rest := t.long[number]
-		if rest == nil && len(t.long) >= maxLong {
+		long := t.long[number]
+		if long == nil && len(t.long) >= maxLong {
 			return
 		}
-		t.long[number] = append(rest, c)
+		t.long[number] = append(long, c)
 	}
-	r.letters++
+	h.letters++
 }
 
 // once appends a letter that a history has once a side.
@@ -36,19 +37,19 @@ func (t *Table) once(number uint32, r *record, side int, m marks, c byte) (befor
 		return true
 	}
 	e.marks |= m
-	t.letter(number, r, side, c)
+	t.letter(number, side, c)
 	return false
 }
 
 // scaled appends a letter for the 1st, 10th, 100th … time.
-func (t *Table) scaled(number uint32, r *record, side int, count *uint32, c byte) {
+func (t *Table) scaled(number uint32, side int, count *uint32, c byte) {
 	if *count == ^uint32(0) {
 		return
 	}
 	*count++
 	for n := uint32(1); n <= *count; n *= 10 {
 		if n == *count {
-			t.letter(number, r, side, c)
+			t.letter(number, side, c)
 		}
 		if n >= 1e9 {
 			return
@@ -57,7 +58,8 @@ func (t *Table) scaled(number uint32, r *record, side int, count *uint32, c byte
 }
 
 // readHistory gives the history as Zeek writes it for the given client side.
-func (t *Table) readHistory(number uint32, r *record, client int) string {
+func (t *Table) readHistory(number uint32, client int) string {
+	r := t.rest(number)
 	b := t.scratch[:0]
 	if client == 1 && r.letters > 0 {
 		b = append(b, '^')

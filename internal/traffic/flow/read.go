@@ -7,9 +7,8 @@ import "github.com/portreeve/portreeve/internal/traffic/wire"
 // changes nothing and may be called between Adds; yield must not call the
 // table.
 func (t *Table) Each(yield func(*Flow) bool) {
-	for number := t.head; number != none; {
-		r := t.record(number)
-		number, r = r.next, t.read(number, r)
+	for number := t.head; number != none; number = t.rest(number).next {
+		t.read(number, t.record(number))
 		if !yield(&t.flow) {
 			return
 		}
@@ -32,35 +31,34 @@ func (t *Table) Finish() {
 }
 
 // read makes t.flow what is known of a record.
-func (t *Table) read(number uint32, r *record) *record {
+func (t *Table) read(number uint32, r *record) {
 	c, by := t.orient(r)
 	s := 1 - c
-	f := &t.flow
+	f, more := &t.flow, t.rest(number)
 	*f = Flow{
 		Proto: r.proto, IPv6: r.has(bitIPv6),
 		Client: r.addr[c], Server: r.addr[s], ClientPort: r.port[c], ServerPort: r.port[s],
 		PacketsToServer: r.packets[c], PacketsToClient: r.packets[s],
 		BytesToServer: r.bytes[c], BytesToClient: r.bytes[s],
 		First: r.first, Last: r.last,
-		History: t.readHistory(number, r, c), OrientedBy: by,
+		History: t.readHistory(number, c), OrientedBy: by,
 		HasVLAN: r.has(bitVLAN), VLAN: r.vlan, Depth: r.depth,
-		Refused: r.refused, RefusedType: r.refusedType, RefusedCode: r.refusedCode,
+		Refused: more.refused, RefusedType: r.refusedType, RefusedCode: r.refusedCode,
 	}
-	for i, tunnel := range r.tunnels {
+	for i, tunnel := range more.tunnels {
 		f.Tunnels[i] = wire.Tunnel(tunnel)
 	}
-	f.State = r.state(c, f.History)
+	f.State = r.state(more, c, f.History)
 	if t.opt.Label != nil {
 		f.Label = t.opt.Label(f)
 	}
-	return r
 }
 
 // state is Zeek's conn_state with the given client side.
-func (r *record) state(client int, history string) State {
+func (r *record) state(more *rest, client int, history string) State {
 	switch r.proto {
 	case protoTCP:
-		return r.connState(client, history)
+		return r.connState(more, client, history)
 	case protoUDP, protoUDPLite:
 		return datagramState(r.packets[client] > 0, r.packets[1-client] > 0)
 	}

@@ -1,8 +1,7 @@
 package flow
 
-// record is one flow as the table keeps it: no pointers, four cache lines. The
-// first two are all that most packets touch. Its arrays have the sender of the
-// flow's first packet at 0.
+// record is what most packets touch of a flow: no pointers, two cache lines. Its
+// arrays have the sender of the flow's first packet at 0.
 type record struct {
 	addr                     [2][16]byte
 	port                     [2]uint16
@@ -17,7 +16,11 @@ type record struct {
 	bytes       [2]uint64
 	first, last int64
 	end         [2]endpoint
+}
 
+// rest is the rest of a flow, in a slab of its own so that the records lie
+// close together.
+type rest struct {
 	// deadline ends an attempt, or with bitClosing a flow that was closed.
 	deadline int64
 	// next and prev are the neighbours by first packet: numbers of records.

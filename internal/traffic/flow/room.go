@@ -13,7 +13,7 @@ func (t *Table) place() uint32 {
 		return number
 	}
 	if int(t.made>>slabBits) == len(t.slabs) {
-		t.slabs = append(t.slabs, new([slabSize]record))
+		t.slabs = append(t.slabs, new(slab))
 	}
 	t.made++
 	return t.made - 1
@@ -73,7 +73,7 @@ func (t *Table) forget(number uint32) {
 	if t.last == number {
 		t.last = none
 	}
-	if t.record(number).letters > shortHistory {
+	if t.rest(number).letters > shortHistory {
 		delete(t.long, number)
 	}
 	t.record(number).bits = 0
@@ -90,21 +90,21 @@ func (t *Table) link(number uint32) {
 	if t.tail == none {
 		t.head = number
 	} else {
-		t.record(t.tail).next = number
+		t.rest(t.tail).next = number
 	}
 	t.tail = number
 }
 
 func (t *Table) unlink(number uint32) {
-	r := t.record(number)
+	r := t.rest(number)
 	if r.prev == none {
 		t.head = r.next
 	} else {
-		t.record(r.prev).next = r.next
+		t.rest(r.prev).next = r.next
 	}
 	if r.next == none {
 		t.tail = r.prev
 	} else {
-		t.record(r.next).prev = r.prev
+		t.rest(r.next).prev = r.prev
 	}
 }

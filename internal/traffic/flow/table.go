@@ -38,7 +38,7 @@ type Table struct {
 	max   uint32
 	seed  uint64
 	index index
-	slabs []*[slabSize]record
+	slabs []*slab
 	made  uint32 // records that were ever used
 	// head and tail are the ends of the list of records by first packet.
 	head, tail uint32
@@ -71,8 +71,18 @@ func NewTable(opt Options) *Table {
 	}
 }
 
+// slab is where flows are kept; they never move.
+type slab struct {
+	records [slabSize]record
+	rests   [slabSize]rest
+}
+
 func (t *Table) record(number uint32) *record {
-	return &t.slabs[number>>slabBits][number&(slabSize-1)]
+	return &t.slabs[number>>slabBits].records[number&(slabSize-1)]
+}
+
+func (t *Table) rest(number uint32) *rest {
+	return &t.slabs[number>>slabBits].rests[number&(slabSize-1)]
 }
 
 // Add takes one packet that the filter selected: when in Unix nanoseconds, its
@@ -127,7 +137,7 @@ func (t *Table) addIP(p *wire.Packet, ok bool, mixed uint64, s Seen) {
 	k, hash := &t.key, hashOf(mixed)
 	number, side := t.lookUp(k, hash)
 	if number != none {
-		if r := t.record(number); r.over(s.When) || r.reused(p) {
+		if r := t.record(number); t.over(number, r, s.When) || t.reused(number, r, p) {
 			t.supersede(number, r)
 			number = none
 		}
@@ -222,10 +232,12 @@ func (t *Table) create(k *key, hash uint32, p *wire.Packet, when int64) uint32 {
 	*r = record{
 		addr: [2][16]byte{k.src, k.dst}, port: [2]uint16{k.srcPort, k.dstPort}, proto: k.proto,
 		bits: k.bits | bitUsed, hash: hash, first: when, last: when,
-		depth: p.Depth, next: none, prev: t.tail,
+		depth: p.Depth,
 	}
-	for i := range r.tunnels {
-		r.tunnels[i] = uint8(p.Tunnels[i])
+	more := t.rest(number)
+	*more = rest{next: none, prev: t.tail}
+	for i := range more.tunnels {
+		more.tunnels[i] = uint8(p.Tunnels[i])
 	}
 	if p.VLANCount > 0 {
 		r.bits |= bitVLAN
@@ -284,10 +296,10 @@ func (t *Table) quoted(p *wire.Packet) {
 		k.srcPort, k.dstPort = q.SrcPort, q.DstPort
 	}
 	if number, _ := t.lookUp(&k, hashOf(k.mix(t.seed))); number != none {
-		r := t.record(number)
-		if r.refused != ^uint32(0) {
-			r.refused++
+		if more := t.rest(number); more.refused != ^uint32(0) {
+			more.refused++
 		}
+		r := t.record(number)
 		r.refusedType, r.refusedCode = p.ICMPType, p.ICMPCode
 	}
 }

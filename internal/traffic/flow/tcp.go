@@ -22,6 +22,7 @@ type segment struct {
 	t      *Table
 	number uint32
 	r      *record
+	rest   *rest
 	side   int
 	orig   bool // it comes from the side taken for the originator
 	e, o   *endpoint
@@ -72,9 +73,10 @@ func (r *record) ordinary(side int, p *wire.Packet) bool {
 // tcp takes a packet into a connection's states and history, in the order in
 // which Zeek does it.
 func (t *Table) tcp(number uint32, r *record, side int, p *wire.Packet, when int64) {
+	more := t.rest(number)
 	s := segment{
-		t: t, number: number, r: r, side: side, orig: side == r.originator(),
-		e: &r.end[side], o: &r.end[1-side], ep: &r.past[side], op: &r.past[1-side],
+		t: t, number: number, r: r, rest: more, side: side, orig: side == r.originator(),
+		e: &r.end[side], o: &r.end[1-side], ep: &more.past[side], op: &more.past[1-side],
 		flags: p.Flags, seq: p.Seq, ack: p.Ack, len: p.PayloadLen,
 		whole: uint32(len(p.Payload)) >= p.PayloadLen,
 	}
@@ -85,7 +87,7 @@ func (t *Table) tcp(number uint32, r *record, side int, p *wire.Packet, when int
 	underflow := s.below(s.e, s.ep, s.seq)
 	s.record(relative)
 	if p.Window == 0 && !s.has(flagRST) && s.o.state != closed && s.e.state != reset {
-		s.t.scaled(number, r, side, &s.ep.shut, 'W')
+		s.t.scaled(number, side, &s.ep.shut, 'W')
 	}
 	if s.has(flagFIN) {
 		s.e.marks |= markFINSeen
@@ -214,7 +216,7 @@ func (s *segment) once(m marks, c byte) { s.t.once(s.number, s.r, s.side, m, c) 
 // than the last.
 func (s *segment) again(m marks, c byte, last *uint32, number uint32) {
 	if s.t.once(s.number, s.r, s.side, m, c) && number != *last {
-		s.t.letter(s.number, s.r, s.side, c)
+		s.t.letter(s.number, s.side, c)
 	}
 	*last = number
 }
@@ -254,7 +256,7 @@ func (s *segment) advance() {
 			e.marks |= markFar
 		}
 	case s.len > 0:
-		s.t.scaled(s.number, s.r, s.side, &s.ep.again, 'T')
+		s.t.scaled(s.number, s.side, &s.ep.again, 'T')
 	}
 }
 
@@ -287,7 +289,7 @@ func (s *segment) delivered(acked uint32) {
 
 func (s *segment) gap() {
 	if s.e.clean() && s.o.clean() {
-		s.t.scaled(s.number, s.r, 1-s.side, &s.op.gaps, 'G')
+		s.t.scaled(s.number, 1-s.side, &s.op.gaps, 'G')
 	}
 }
 

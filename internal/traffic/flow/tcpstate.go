@@ -80,10 +80,10 @@ func (s *segment) stepFirstSYN(when int64) {
 		s.setPartial(false)
 	case s.orig && s.has(flagACK):
 		s.e.become(synACKSent)
-		s.r.deadline = when + attemptDelay
+		s.rest.deadline = when + attemptDelay
 	case s.orig:
 		s.e.become(synSent)
-		s.r.deadline = when + attemptDelay
+		s.rest.deadline = when + attemptDelay
 	case !s.has(flagACK) && s.o.state == synACKSent && s.seq == s.ep.start:
 		// The same, when the SYN-ACK's sender was taken for the originator.
 		s.r.bits ^= bitTurned
@@ -146,23 +146,24 @@ func (s *segment) close(when int64) {
 	s.e.marks |= markClosed
 	if s.e.state == reset || s.o.marks&markClosed != 0 || s.o.state == inactive {
 		s.r.bits |= bitClosing
-		s.r.deadline = when + closeDelay
+		s.rest.deadline = when + closeDelay
 	}
 }
 
 // over tells whether Zeek would have ended the flow before a packet at when.
-func (r *record) over(when int64) bool {
+func (t *Table) over(number uint32, r *record, when int64) bool {
 	idle := when - r.last
 	if r.proto != protoTCP {
 		return idle >= silence
 	}
 	if r.has(bitClosing) {
-		return when >= r.deadline
+		return when >= t.rest(number).deadline
 	}
 	orig, resp := &r.end[r.originator()], &r.end[1-r.originator()]
-	if resp.state == inactive && (orig.state == synSent || orig.state == synACKSent) &&
-		r.deadline != noDeadline && when >= r.deadline {
-		return true
+	if resp.state == inactive && (orig.state == synSent || orig.state == synACKSent) {
+		if d := t.rest(number).deadline; d != noDeadline && when >= d {
+			return true
+		}
 	}
 	if orig.state.handshaking() && resp.state.handshaking() {
 		return idle >= silence
@@ -172,17 +173,17 @@ func (r *record) over(when int64) bool {
 
 // reused tells a SYN, or after a SYN-ACK alone a SYN-ACK, that begins another
 // connection between the same endpoints.
-func (r *record) reused(p *wire.Packet) bool {
+func (t *Table) reused(number uint32, r *record, p *wire.Packet) bool {
 	if !p.HasTCP || p.Flags&flagSYN == 0 || r.proto != protoTCP {
 		return false
 	}
-	o := r.originator()
-	orig, resp, first := &r.end[o], &r.end[1-o], &r.past[o]
+	o, past := r.originator(), &t.rest(number).past
+	orig, resp, first := &r.end[o], &r.end[1-o], &past[o]
 	if p.Flags&flagACK != 0 {
 		if orig.state != inactive {
 			return false
 		}
-		first = &r.past[1-o]
+		first = &past[1-o]
 	}
 	if orig.marks&markClosed != 0 && resp.marks&markClosed != 0 {
 		return true
@@ -190,13 +191,13 @@ func (r *record) reused(p *wire.Packet) bool {
 	if p.Seq == first.start {
 		return false
 	}
-	late := p.Flags&flagACK == 0 && orig.state == synACKSent && resp.state == inactive && p.Seq == r.past[1-o].start
+	late := p.Flags&flagACK == 0 && orig.state == synACKSent && resp.state == inactive && p.Seq == past[1-o].start
 	return !late
 }
 
 // sentNothing tells an endpoint that sent no payload, by its sequence numbers.
-func (r *record) sentNothing(side int) bool {
-	e, start := &r.end[side], r.past[side].start
+func (r *record) sentNothing(side int, more *rest) bool {
+	e, start := &r.end[side], more.past[side].start
 	n := max(after(e.last, start), after(e.ack, start))
 	if n > 0 {
 		n--
@@ -209,7 +210,7 @@ func (r *record) sentNothing(side int) bool {
 
 // connState is Zeek's conn_state of a TCP connection with the given client side
 // and history.
-func (r *record) connState(client int, history string) State {
+func (r *record) connState(more *rest, client int, history string) State {
 	c, s := r.end[client], r.end[1-client]
 	if client != r.originator() {
 		// A SYN-ACK's sender was followed in the other part.
@@ -218,7 +219,7 @@ func (r *record) connState(client int, history string) State {
 	idleC, idleS := c.state == inactive || c.state == partial, s.state == inactive || s.state == partial
 	switch {
 	case s.state == reset:
-		return r.resetByServer(c.state, idleC)
+		return r.resetByServer(more, c.state, idleC)
 	case c.state == reset && idleS:
 		return resetByClient(history)
 	case c.state == reset:
@@ -241,11 +242,11 @@ func (r *record) connState(client int, history string) State {
 	return OTH
 }
 
-func (r *record) resetByServer(client endState, idle bool) State {
+func (r *record) resetByServer(more *rest, client endState, idle bool) State {
 	switch {
 	case client == synSent || client == synACKSent:
 		return REJ
-	case client == reset && r.sentNothing(0) && r.sentNothing(1):
+	case client == reset && r.sentNothing(0, more) && r.sentNothing(1, more):
 		return REJ
 	case idle:
 		return RSTRH
