@@ -18,6 +18,10 @@ var (
 	i4 = wiretest.IPv4{Src: netip.MustParseAddr("192.168.1.1"), Dst: netip.MustParseAddr("192.168.1.2")}
 	i6 = wiretest.IPv6{Src: netip.MustParseAddr("2001:db8::1"), Dst: netip.MustParseAddr("2001:db8::2")}
 
+	// An address of Teredo's.
+	peer6   = wiretest.IPv6{Src: netip.MustParseAddr("2001::9"), Dst: i6.Dst}
+	bubble6 = wiretest.IPv6{Src: peer6.Src, Dst: i6.Dst, Length: -1}
+
 	tcp = wiretest.TCP{SrcPort: 40000, DstPort: 443, Flags: wiretest.SYN}
 )
 
@@ -124,6 +128,9 @@ func TestCases(t *testing.T) {
 		{"EtherIP of another version", stack{ethernet, proto(o4, 97), wiretest.Bytes(make([]byte, 80))}, outside + " 97 (unreadable inside a tunnel)"},
 		{"Teredo's server, router solicitation", stack{ethernet, o4, udpTo(3544), wiretest.Teredo{Authentication: true}, i6, wiretest.ICMPv6{Type: 133}}, inside6 + " 58 in teredo"},
 		{"no Teredo", stack{ethernet, o4, udpTo(3544), wiretest.Bytes("`hello, this is no IPv6 packet, though it begins like one")}, outside + " 17 50000-3544"},
+		{"Teredo between peers", stack{ethernet, o4, udpTo(32900), peer6, tcp}, "2001::9 > 2001:db8::2" + tcpPorts + " in teredo"},
+		{"Teredo's bubble, length 0", stack{ethernet, o4, udpTo(32900), bubble6, wiretest.Bytes("1234")}, "2001::9 > 2001:db8::2 59 in teredo"},
+		{"IPv6 in UDP, no Teredo", stack{ethernet, o4, udpTo(32900), i6, tcp}, outside + " 17 50000-32900"},
 		{"MPLS in UDP, not believed", stack{ethernet, o4, udpTo(6635), wiretest.Bytes("\x00\x01\x01\x40something that is neither a frame nor a packet")}, outside + " 17 50000-6635"},
 
 		{"encrypted 802.11", stack{wiretest.WiFi{Protected: true}, wiretest.SNAP{}, i4, tcp}, "other"},
@@ -156,38 +163,4 @@ func decode(layers ...wiretest.Layer) *wire.Packet {
 	frame := wiretest.Frame(layers...)
 	d.Decode(wiretest.LinkOf(layers...), frame, uint32(len(frame)), &p)
 	return &p
-}
-
-// Rare link types that tshark knows lead to the packet that it finds.
-func TestRareLinksAgreeWithTshark(t *testing.T) {
-	eth := wiretest.Frame(wiretest.Ethernet{}, i4, tcp)
-	ip4, ip6 := wiretest.Frame(i4, tcp), wiretest.Frame(i6, tcp)
-	with := func(link wire.LinkType, head string, rest []byte) frame {
-		data := append([]byte(head), rest...)
-		return frame{link.String(), 0, link, data, uint32(len(data))}
-	}
-	frames := []frame{
-		with(wire.LinkFrameRelay, "\x18\x41\x03\xcc", ip4), with(wire.LinkFrameRelay, "\x18\x41\x03\x8e", ip6),
-		with(wire.LinkFrameRelay, "\x18\x41\x03\x00\x80\x00\x00\x00\x08\x00", ip4),
-		with(wire.LinkATMRFC1483, "\xaa\xaa\x03\x00\x00\x00\x08\x00", ip4),
-		with(wire.LinkATMRFC1483, "\xaa\xaa\x03\x00\x80\xc2\x00\x07\x00\x00", eth),
-		with(wire.LinkPPPWithDir, "\x01\xff\x03\x00\x57", ip6),
-		with(wire.LinkPPPHDLC, "\x0f\x00\x86\xdd", ip6),
-		with(wire.LinkPPPEther, "\x11\x00\x00\x07\x00\x2a\x00\x21", ip4),
-		with(wire.LinkIPoIB, strings.Repeat("\x00", 40)+"\x08\x00\x00\x00", ip4),
-		with(wire.LinkIPv4, "", ip4), with(wire.LinkIPv6, "", ip6), with(wire.LinkRaw, "", ip6),
-		with(wire.LinkLoop, "\x00\x00\x00\x02", ip4), with(wire.LinkLoop, "\x00\x00\x00\x18", ip6),
-		with(wire.LinkPPI, "\x00\x00\x14\x00\x69\x00\x00\x00\x02\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00", wiretest.Frame(wiretest.WiFi{QoS: true, HT: true}, wiretest.SNAP{}, i4, tcp)),
-		with(wire.LinkPFLog, string(wiretest.Frame(wiretest.PFLog{}, i6))[:64], ip6),
-	}
-	answers := asked(t, frames)
-	for i, f := range frames {
-		var d wire.Decoder
-		var p wire.Packet
-		d.Decode(f.link, f.data, f.wire, &p)
-		want := innermost(answers[i])
-		if got := decoded(&p); got != want || got.dstPort != 443 {
-			t.Errorf("%d %s: %v %v, tshark %v %s", i, f.link, got, p.Problem, want, answers[i]["frame.protocols"])
-		}
-	}
 }

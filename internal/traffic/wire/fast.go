@@ -26,7 +26,7 @@ func (p *Packet) fast(f []byte, wire int) bool {
 		p.Seq, p.Ack = be32(h[l4+4:]), be32(h[l4+8:])
 		p.Flags, p.Window = be16(h[l4+12:])&0x1ff, be16(h[l4+14:])
 	} else if proto != protoUDP || int(be16(h[l4+4:])) != end-l4 || data > end ||
-		udpTunnelPort(src) || udpTunnelPort(dst) {
+		udpTunnelPort(src) || udpTunnelPort(dst) || teredoPeers(trim(f, end), data, end) {
 		return false
 	}
 	p.HasMAC, p.EtherType = true, etherIPv4

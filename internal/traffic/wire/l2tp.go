@@ -87,20 +87,3 @@ func sum4(h []byte) bool {
 	}
 	return sum&0xffff+sum>>16 == 0xffff
 }
-
-// teredo decodes RFC 4380 5.1.1: authentication and origin indications, either
-// of which may be absent, then an IPv6 packet.
-func (d *Decoder) teredo(p *Packet, f []byte, off, end int) bool {
-	const authentication, origin = 1, 0
-	if has(f, off, 4) && be16(f[off:]) == authentication {
-		off += 4 + int(f[off+2]) + int(f[off+3]) + 8 + 1
-	}
-	if has(f, off, 8) && be16(f[off:]) == origin {
-		off += 8
-	}
-	if !has(f, off, 1) || !likeIPv6(f, off, end) {
-		return false
-	}
-	d.enter(p, f, off, end, Teredo, etherIPv6)
-	return true
-}

@@ -104,16 +104,19 @@ func (d *Decoder) udp(p *Packet, f []byte, off, end int) {
 		p.note(BadTransport)
 		return
 	}
-	if d.Outer || !(udpTunnelPort(p.DstPort) || udpTunnelPort(p.SrcPort)) {
-		return
-	}
 	if p.MoreFragments {
 		end = noEnd
 	} else if length != 0 {
 		end = off + length
 		f = trim(f, end)
 	}
-	d.udpTunnel(p, f, off+8, end)
+	switch {
+	case d.Outer:
+	case udpTunnelPort(p.DstPort) || udpTunnelPort(p.SrcPort):
+		d.udpTunnel(p, f, off+8, end)
+	case teredoPeers(f, off+8, end):
+		d.enter(p, f, off+8, end, Teredo, etherIPv6)
+	}
 }
 
 // sctp decodes RFC 9260 3: the common header, and the first chunk's type.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func asked(t *testing.T, frames []frame) []map[string][]string {
 	}
 	args := []string{"-n", "-r", path, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator= "}
 	args = append(args, "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE")
+	args = append(args, "--enable-heuristic", "teredo_udp")
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
@@ -115,7 +117,7 @@ func nextGenFile(frames []frame) []byte {
 // which an ICMP error quotes left aside.
 func innermost(answer map[string][]string) told {
 	at := map[string]int{}
-	a := told{srcPort: -1, dstPort: -1}
+	a := told{}
 	number := func(field string) int {
 		n, err := strconv.Atoi(answer[field][at[field]])
 		at[field]++
@@ -162,26 +164,27 @@ func innermost(answer map[string][]string) told {
 }
 
 func TestAgreesWithTshark(t *testing.T) {
-	frames := captured(t)
+	// Bubbles with a trailer (RFC 6081), which tshark takes for no Teredo.
+	bubbles := map[string]bool{
+		"zeek/tunnels/teredo_bubble_with_payload.pcap 3": true,
+		"zeek/tunnels/teredo_bubble_with_payload.pcap 6": true,
+	}
+	frames := slices.DeleteFunc(captured(t), func(f frame) bool {
+		return bubbles[fmt.Sprint(f.file, " ", f.no)]
+	})
 	answers := asked(t, frames)
 	var d wire.Decoder
 	var p wire.Packet
-	bad := map[string]int{}
 	for i, f := range frames {
 		d.Decode(f.link, f.data, f.wire, &p)
-		got, want := decoded(&p), innermost(answers[i])
-		if want == (told{srcPort: -1, dstPort: -1}) {
-			want = told{}
-		}
-		if got != want {
-			if bad[f.file]++; bad[f.file] <= 5 {
-				t.Errorf("%s %d (link %s): %v (%v, %v), tshark %v %s", f.file, f.no, f.link, got, p.Kind, p.Problem, want, answers[i]["frame.protocols"])
-			}
+		if got, want := decoded(&p), innermost(answers[i]); got != want {
+			t.Errorf("%s %d (link %s): %v (%v, %v), tshark %v %s", f.file, f.no, f.link, got, p.Kind, p.Problem, want, answers[i]["frame.protocols"])
 		}
 	}
-	t.Logf("%d frames; differing files %v", len(frames), bad)
 }
 
+// Random frames of every link type and tunnel are for tshark what they are
+// for Decode, so that the builder and the decoder do not err together.
 func TestBuiltFramesAgreeWithTshark(t *testing.T) {
 	const many = 1500
 	any := rapid.Custom(wiretest.Any)
@@ -196,16 +199,15 @@ func TestBuiltFramesAgreeWithTshark(t *testing.T) {
 	answers := asked(t, frames)
 	var d wire.Decoder
 	var p wire.Packet
-	bad := 0
 	for i, f := range frames {
 		d.Decode(f.link, f.data, f.wire, &p)
 		if got, want := decoded(&p), innermost(answers[i]); got != want {
-			if bad++; bad < 40 {
-				t.Errorf("%d (link %s): %v %v frag %v, tshark %v %s", f.no, f.link, got, p.Tunnels[:min(6, p.Depth)], p.IsFragment, want, answers[i]["frame.protocols"])
-			}
+			t.Errorf("%d (link %s): %v %v, tshark %v %s", f.no, f.link, got, p.Tunnels, want, answers[i]["frame.protocols"])
 		}
 	}
-	t.Logf("%d differ of %d", bad, len(frames))
+	if len(frames) < many/10 {
+		t.Errorf("only %d frames compared", len(frames))
+	}
 }
 
 // beyondTshark tells stacks of which tshark 4.0 makes nothing (VXLAN on Linux'
@@ -243,4 +245,38 @@ func beyondTshark(layers []wiretest.Layer) bool {
 		}
 	}
 	return false
+}
+
+// Rare link types that tshark knows lead to the packet that it finds.
+func TestRareLinksAgreeWithTshark(t *testing.T) {
+	eth := wiretest.Frame(wiretest.Ethernet{}, i4, tcp)
+	ip4, ip6 := wiretest.Frame(i4, tcp), wiretest.Frame(i6, tcp)
+	with := func(link wire.LinkType, head string, rest []byte) frame {
+		data := append([]byte(head), rest...)
+		return frame{link.String(), 0, link, data, uint32(len(data))}
+	}
+	frames := []frame{
+		with(wire.LinkFrameRelay, "\x18\x41\x03\xcc", ip4), with(wire.LinkFrameRelay, "\x18\x41\x03\x8e", ip6),
+		with(wire.LinkFrameRelay, "\x18\x41\x03\x00\x80\x00\x00\x00\x08\x00", ip4),
+		with(wire.LinkATMRFC1483, "\xaa\xaa\x03\x00\x00\x00\x08\x00", ip4),
+		with(wire.LinkATMRFC1483, "\xaa\xaa\x03\x00\x80\xc2\x00\x07\x00\x00", eth),
+		with(wire.LinkPPPWithDir, "\x01\xff\x03\x00\x57", ip6),
+		with(wire.LinkPPPHDLC, "\x0f\x00\x86\xdd", ip6),
+		with(wire.LinkPPPEther, "\x11\x00\x00\x07\x00\x2a\x00\x21", ip4),
+		with(wire.LinkIPoIB, strings.Repeat("\x00", 40)+"\x08\x00\x00\x00", ip4),
+		with(wire.LinkIPv4, "", ip4), with(wire.LinkIPv6, "", ip6), with(wire.LinkRaw, "", ip6),
+		with(wire.LinkLoop, "\x00\x00\x00\x02", ip4), with(wire.LinkLoop, "\x00\x00\x00\x18", ip6),
+		with(wire.LinkPPI, "\x00\x00\x14\x00\x69\x00\x00\x00\x02\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00", wiretest.Frame(wiretest.WiFi{QoS: true, HT: true}, wiretest.SNAP{}, i4, tcp)),
+		with(wire.LinkPFLog, string(wiretest.Frame(wiretest.PFLog{}, i6))[:64], ip6),
+	}
+	answers := asked(t, frames)
+	for i, f := range frames {
+		var d wire.Decoder
+		var p wire.Packet
+		d.Decode(f.link, f.data, f.wire, &p)
+		want := innermost(answers[i])
+		if got := decoded(&p); got != want || got.dstPort != 443 {
+			t.Errorf("%d %s: %v %v, tshark %v %s", i, f.link, got, p.Problem, want, answers[i]["frame.protocols"])
+		}
+	}
 }
