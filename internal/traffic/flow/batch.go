@@ -13,12 +13,12 @@ type Seen struct {
 // counted.
 const aheadOf = 32
 
-// lookedAt is a packet's key, as far as it could be known, and its first slot.
+// lookedAt is a packet's key, as far as it could be known.
 type lookedAt struct {
 	key   key
 	ok    bool
+	ip    bool
 	mixed uint64
-	slot  uint32
 }
 
 // AddBatch is Add for several packets, and faster: with many flows nearly all
@@ -40,22 +40,34 @@ func (t *Table) AddBatch(packets []wire.Packet, seen []Seen) {
 // lookAhead reads what add will read, and uses none of it: loads that do not
 // depend on one another overlap. First all slots, then all records.
 func (t *Table) lookAhead(packets []wire.Packet) {
+	sum := t.touched
 	for i := range packets {
 		a, p := &t.ahead[i], &packets[i]
-		a.ok, a.mixed, a.slot = false, 0, 0
-		if p.Kind != wire.KindIP {
+		a.ip = p.Kind == wire.KindIP
+		if !a.ip {
+			a.ok = false
 			continue
 		}
 		a.ok = keyOf(p, &a.key)
 		a.mixed = a.key.mix(t.seed)
-		a.slot = t.index.slots[t.index.home(hashOf(a.mixed))]
+		sum += t.index.slots[t.index.home(hashOf(a.mixed))] + t.copies.at(contentHash(a.mixed, p)).hash
 	}
-	sum := t.touched
 	for i := range packets {
-		if slot := t.ahead[i].slot; slot != 0 {
-			r := t.record(slot&numberMask - 1)
-			sum += r.hash + uint32(r.last)
+		if a := &t.ahead[i]; a.ip {
+			sum += t.glance(hashOf(a.mixed))
 		}
 	}
 	t.touched = sum
+}
+
+// glance reads the record that a look-up would compare first.
+func (t *Table) glance(hash uint32) uint32 {
+	x, want := &t.index, tag(hash)
+	for i := x.home(hash); x.slots[i] != 0; i = x.next(i) {
+		if x.slots[i]&^numberMask == want {
+			r := t.record(x.slots[i]&numberMask - 1)
+			return r.hash + uint32(r.last)
+		}
+	}
+	return 0
 }

@@ -36,12 +36,14 @@ const (
 // seen notes a packet, of whose key flow is made, and tells whether it is a copy of a recent one.
 func (c *copies) seen(flow uint64, p *wire.Packet, when int64) bool {
 	h := contentHash(flow, p)
-	s := &c.slots[h&uint64(len(c.slots)-1)]
+	s := c.at(h)
 	now := sighting{hash: uint32(h >> 32), when: uint32(uint64(when) >> 10), link: linkHash(p), hops: p.TTL}
 	old := *s
 	*s = now
 	return old.hash == now.hash && old.when != 0 && isCopy(&old, &now, p)
 }
+
+func (c *copies) at(content uint64) *sighting { return &c.slots[content&uint64(len(c.slots)-1)] }
 
 func isCopy(old, now *sighting, p *wire.Packet) bool {
 	age := now.when - old.when
