@@ -65,12 +65,16 @@ func Run(ctx context.Context, feed Feed, o Options) error {
 	defer cancel()
 	s := &screen{model: newModel(&o)}
 	s.engine = newEngine(feed, &o, s.model.want())
-	p := tea.NewProgram(s, s.options(within, &o)...)
+	p := tea.NewProgram(s, s.options(&o)...)
 	s.end = p.Quit
 
 	var work sync.WaitGroup
 	work.Go(func() { s.engine.run(within, p.Send) })
 	work.Go(func() { s.engine.owners.run(within, p.Send) })
+	work.Go(func() { // not by tea.WithContext: that leaves the keyboard's reader behind
+		<-within.Done()
+		p.Quit()
+	})
 	_, err := p.Run()
 	cancel()
 	work.Wait()
@@ -84,14 +88,14 @@ func Run(ctx context.Context, feed Feed, o Options) error {
 }
 
 // options hand the terminal over. Signals stay with the caller's context.
-func (s *screen) options(ctx context.Context, o *Options) []tea.ProgramOption {
+func (s *screen) options(o *Options) []tea.ProgramOption {
 	const frames = 20 // a second at most: enough for an eye, easy on a line
 	environ := o.Environ
 	if o.Color {
 		environ = without(environ, "NO_COLOR") // Color has the last word
 	}
 	return []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out),
+		tea.WithInput(o.In), tea.WithOutput(o.Out),
 		tea.WithEnvironment(append([]string{}, environ...)),
 		tea.WithWindowSize(o.Width, o.Height), tea.WithFPS(frames), tea.WithoutSignalHandler(),
 	}

@@ -105,31 +105,6 @@ func TestSteadyReadsAllocateLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkRefresh is one refresh of the screen with 200,000 flows, of which
-// all or a tenth have moved: reading, counting, sorting.
-func BenchmarkRefresh(b *testing.B) {
-	for _, c := range []struct {
-		name  string
-		every uint64
-		query query
-	}{
-		{"ports/all-move", 1, query{view: ports}},
-		{"pairs/all-move", 1, query{view: pairs}},
-		{"flows/all-move", 1, query{view: flows}},
-		{"ports/tenth-moves", 10, query{view: ports}},
-		{"flows/filtered", 1, query{view: flows, filter: "10.0.1 tcp"}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			r := newReader(b, &crowd{flows: 200_000, clients: 20_000, servers: 500, ports: 1000, every: c.every}, c.query)
-			r.tick(b)
-			b.ResetTimer()
-			for range b.N {
-				r.tick(b)
-			}
-		})
-	}
-}
-
 // BenchmarkFeed is what making the benchmark's flows takes by itself.
 func BenchmarkFeed(b *testing.B) {
 	feed := &crowd{flows: 200_000, clients: 20_000, servers: 500, ports: 1000, every: 1}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -71,16 +72,12 @@ func (m *model) part(text []string, top int) []string {
 
 func (m *model) titleLine() string {
 	s := &m.gauge.status
-	words := []string{m.title}
-	if len(s.Interfaces) > 0 {
-		words = append(words, strings.Join(s.Interfaces, ", "))
-	}
+	words := []string{m.title, strings.Join(s.Interfaces, ", ")}
 	if m.filter != "" {
 		words = append(words, "only "+m.filter)
 	}
-	if s.Source != "" {
-		words = append(words, s.Source)
-	}
+	words = append(words, s.Source)
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
 	line := m.glyphs.spread(strings.Join(words, "  "), m.clock(), m.width)
 	return m.paint.as(m.paint.title, line)
 }
