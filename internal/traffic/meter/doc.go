@@ -14,7 +14,8 @@
 // (echo request 8 and reply 0 are one conversation), else type and code with
 // the sender as A. A piece is a fragment: later pieces join the conversation
 // of their first, found by addresses and identification for 30 seconds.
-// Orphans are later pieces whose first was not seen.
+// Orphans are later pieces whose first was not seen before them: unlike the
+// packet path, the program keeps nothing back for a first that comes late.
 //
 // # What is counted
 //

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,6 +206,40 @@ func TestLoopbackOnce(t *testing.T) {
 	}
 }
 
+// Frames of one conversation on several processors at once, both ways, while
+// it is read: none is lost, none counted twice.
+func TestAtOnce(t *testing.T) {
+	const each, size = 2000, 14 + 20 + 8 + 6
+	l := newLab(t)
+	m := openIn(t, l.near, Options{Interfaces: []string{"eth0"}})
+	var sending sync.WaitGroup
+	for i := range 4 {
+		ns, frame := l.near, ether(0x0800, ip4(17, host1, host2, udp(53, 40000, "answer")))
+		if i%2 == 1 {
+			ns, frame = l.far, ether(0x0800, ip4(17, host2, host1, udp(40000, 53, "answer")))
+		}
+		p := openPort(t, ns, "eth0")
+		sending.Go(func() {
+			for range each {
+				p.send(frame)
+			}
+		})
+	}
+	for range 20 {
+		records(t, m)
+	}
+	sending.Wait()
+	settled(t, m, 4*each)
+	r := records(t, m)
+	if len(r) != 1 || r[0].PacketsAB != 2*each || r[0].PacketsBA != 2*each ||
+		r[0].BytesAB != 2*each*size || r[0].BytesBA != 2*each*size {
+		t.Errorf("%+v", r)
+	}
+	if s, err := m.Stats(); err != nil || s.Packets != 4*each || s.Bytes != 4*each*size {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
 // Two interfaces make one table.
 func TestTwoInterfaces(t *testing.T) {
 	l := newLab(t)
@@ -304,7 +339,7 @@ func TestPromiscuous(t *testing.T) {
 	if is() {
 		t.Error("still promiscuous")
 	}
-	m = openIn(t, l.near, Options{Interfaces: []string{"eth0"}})
+	openIn(t, l.near, Options{Interfaces: []string{"eth0"}})
 	if is() {
 		t.Error("promiscuous without having been asked")
 	}

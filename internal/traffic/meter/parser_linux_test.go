@@ -84,7 +84,16 @@ func (b *bench) check(w *twin) {
 	if diff := cmp.Diff(w.stats, b.stats()); diff != "" {
 		b.t.Errorf("stats, -twin +program:\n%s", diff)
 	}
-	compareRecords(b.t, w, records(b.t, b.m))
+	counted := records(b.t, b.m)
+	compareRecords(b.t, w, counted)
+	s := b.stats()
+	sum := s.Undecoded + s.Other + s.Portless + s.Orphans + s.Dropped
+	for _, r := range counted {
+		sum += r.PacketsAB + r.PacketsBA
+	}
+	if sum != s.Packets {
+		b.t.Errorf("%d of %d packets told", sum, s.Packets)
+	}
 }
 
 func compareRecords(t testing.TB, w *twin, counted []Record) {

@@ -72,7 +72,7 @@ type batch struct {
 // Read calls yield with every conversation, in no order, until it returns
 // false. The Record is good until yield returns. Conversations that were idle
 // are forgotten after yield had them; one that comes or goes while Read runs
-// may or may not be told.
+// may or may not be told. yield must not use the Meter.
 func (m *Meter) Read(yield func(*Record) bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/portreeve/portreeve/internal/traffic/wire"
+	"github.com/portreeve/portreeve/internal/traffic/wire/wiretest"
 	"pgregory.net/rapid"
 )
 
@@ -116,6 +118,32 @@ func TestAnyFrames(t *testing.T) {
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		for i := range rapid.IntRange(1, 200).Draw(rt, "frames") {
 			frame := mutant(random, i)
+			if b.pass(frame) {
+				w.frame(frame)
+			}
+		}
+		b.check(w)
+		if t.Failed() {
+			rt.FailNow()
+		}
+	})
+}
+
+// Frames of every kind that package wire reads, whole and cut.
+func TestAnyStack(t *testing.T) {
+	b := newBench(t, Options{MaxFlows: 1024}, variant{})
+	rapid.Check(t, func(rt *rapid.T) {
+		b.empty()
+		w := newTwin()
+		for range rapid.IntRange(1, 20).Draw(rt, "frames") {
+			c := wiretest.Any(rt)
+			frame := c.Frame
+			if c.Link != wire.LinkEthernet {
+				continue
+			}
+			if rapid.Bool().Draw(rt, "cut") {
+				frame = frame[:rapid.IntRange(0, len(frame)).Draw(rt, "length")]
+			}
 			if b.pass(frame) {
 				w.frame(frame)
 			}
