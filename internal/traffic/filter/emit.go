@@ -56,7 +56,7 @@ func (g *graph) emit() []bpf.RawInstruction {
 		for j := len(b.code) - 1; j >= 0; j-- {
 			out = append(out, bpf.RawInstruction{Op: b.code[j].code, K: b.code[j].k})
 		}
-		b.fromEnd = len(out)
+		b.fromEnd, b.near = len(out), len(out)
 	}
 	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
 		out[i], out[j] = out[j], out[i]
@@ -65,7 +65,8 @@ func (g *graph) emit() []bpf.RawInstruction {
 }
 
 // finish appends a block's last instructions, backwards: all it jumps to is
-// there already. Jumps longer than a byte can tell go by an unconditional one.
+// there already. A jump longer than a byte can tell goes by an unconditional
+// one, which later blocks use too: near is where to jump for a block.
 func (b *block) finish(out []bpf.RawInstruction) []bpf.RawInstruction {
 	if b.leaf {
 		return append(out, bpf.RawInstruction{Op: codeRet, K: b.ret})
@@ -76,15 +77,13 @@ func (b *block) finish(out []bpf.RawInstruction) []bpf.RawInstruction {
 		}
 		return out
 	}
-	yes, no := len(out)-b.yes.fromEnd, len(out)-b.no.fromEnd
-	if no+1 > 255 {
-		out = append(out, bpf.RawInstruction{Op: codeJA, K: uint32(no)})
-		no, yes = 0, yes+1
+	for _, to := range [...]*block{b.no, b.yes} {
+		if len(out)-to.near > 254 {
+			out = append(out, bpf.RawInstruction{Op: codeJA, K: uint32(len(out) - to.fromEnd)})
+			to.near = len(out)
+		}
 	}
-	if yes > 255 {
-		out = append(out, bpf.RawInstruction{Op: codeJA, K: uint32(yes)})
-		no, yes = no+1, 0
-	}
+	yes, no := len(out)-b.yes.near, len(out)-b.no.near
 	op := uint16(codeJump + 0x10)
 	switch b.jump {
 	case jGT:

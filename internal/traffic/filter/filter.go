@@ -92,10 +92,14 @@ func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
 	}
 	raw := g.emit()
 	if len(raw) > MaxInstructions {
-		refuse(whole, "give networks instead of single addresses, port ranges instead of single ports",
-			"the expression needs %d instructions, a kernel takes %d", len(raw), MaxInstructions)
+		g.tooLong(len(raw))
 	}
 	return raw
+}
+
+func (g *graph) tooLong(n int) {
+	refuse(g.whole, "give networks instead of single addresses, port ranges instead of single ports",
+		"the expression needs about %d instructions, a kernel takes %d", n, MaxInstructions)
 }
 
 // programs is the expression as a condition. Where the VLAN tag may be in

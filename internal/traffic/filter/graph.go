@@ -26,17 +26,20 @@ type block struct {
 	of  int // the value below a mask, or 0
 	bit uint32
 
-	dom    *block
-	sole   *block // dom, if its edge is the only one that comes here
-	yesIn  bool   // by which of sole's edges
-	edgesN int
-	index  int // in order
-	seen   int // pass of the last visit
+	dom      *block // the last block on every path here
+	sole     *block // dom, if one edge of it alone leads here
+	yesIn    bool   // by which of sole's edges
+	ways     int    // edges that come here
+	children []*block
+	far      *block // an ancestor by dom, see hang
+	depth    int
+	seen     int // pass of the last visit
 
 	in, out  held // what A and X hold
 	hasIn    bool
 	code     []instruction
-	fromEnd  int
+	fromEnd  int // where the block begins, counted from the program's end
+	near     int // the same of what may be jumped to instead
 	defined  uint32
 	hasReach bool
 }

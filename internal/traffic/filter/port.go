@@ -62,11 +62,15 @@ func (l *lower) service(n *idNode, name string) (uint32, string) {
 			return uint32(v), ""
 		}
 	}
-	if l.o.Service == nil {
+	if l.o.Service == nil && (!isDigit(name[0]) || !strings.Contains(name, "-")) {
 		refuse(n.id.span, "write its number", "service names are not looked up here")
 	}
-	tcp, isTCP := l.o.Service(name, "tcp")
-	udp, isUDP := l.o.Service(name, "udp")
+	var tcp, udp uint16
+	var isTCP, isUDP bool
+	if l.o.Service != nil {
+		tcp, isTCP = l.o.Service(name, "tcp")
+		udp, isUDP = l.o.Service(name, "udp")
+	}
 	switch {
 	case isTCP && isUDP && tcp == udp:
 		return uint32(tcp), ""
