@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // ber reads the head of an ASN.1 BER element: its tag, content and what
@@ -153,24 +154,37 @@ func readDNS(h *heard) finding {
 	return finding{}
 }
 
-// readNTP: RFC 5905 section 7.3; the server's stratum goes to Detail.
+// readNTP: RFC 5905 section 7.3; the server's stratum goes to Detail. A packet
+// in client mode is no server's; modes 6 and 7 are control messages.
 func readNTP(h *heard) finding {
-	is := func(b []byte) bool {
-		version, mode := b[0]>>3&7, b[0]&7
-		return len(b) >= 48 && version >= 1 && version <= 4 && mode >= 1 && mode <= 5 || len(b) >= 8 && mode >= 6 && version >= 1 && version <= 4
+	is := func(b []byte, modes string) bool {
+		if len(b) < 8 || b[0]>>3&7 < 1 || b[0]>>3&7 > 4 || strings.IndexByte(modes, b[0]&7) < 0 {
+			return false
+		}
+		return len(b) >= 48 || b[0]&7 >= 6
 	}
 	s := h.server
 	switch {
 	case h.proto != protoUDP || h.port != 123:
 		return finding{}
-	case len(s) >= 48 && is(s) && s[0]&7 <= 5:
+	case is(s, "\x01\x02\x04\x05"):
 		return by(true, "ntp", fmt.Sprint(s[0]>>3&7), fmt.Sprintf("stratum %d", s[1]))
-	case len(s) > 0 && is(s):
+	case is(s, "\x06\x07"):
 		return by(true, "ntp", "", "")
-	case len(h.client) > 0 && is(h.client):
+	case is(h.client, "\x01\x03\x05\x06\x07"):
 		return by(false, "ntp", "", "")
 	}
 	return finding{}
+}
+
+// readRDPEUDP: a SYN datagram of [MS-RDPEUDP] 2.2.2.1, by its port.
+func readRDPEUDP(h *heard) finding {
+	if h.proto != protoUDP || h.port != 3389 {
+		return finding{}
+	}
+	return either(h, "ms-wbt-server", func(b []byte) bool {
+		return len(b) >= 16 && (be32(b) == 0xffffffff || len(h.client) > 0 && len(h.server) > 0) && b[7]&1 == 1
+	})
 }
 
 // readDHCP: RFC 2131 with its cookie, RFC 8415 by its ports.
@@ -235,11 +249,20 @@ func readQUIC(h *heard) finding {
 	return finding{}
 }
 
-// readDTLS: RFC 6347 section 4.1, handshake records.
+// readDTLS: RFC 6347 sections 4.1 and 4.2, handshake records: the client's
+// hello, the server's or its request to verify.
 func readDTLS(h *heard) finding {
-	return either(h, "dtls", func(b []byte) bool {
-		return h.proto == protoUDP && len(b) >= 25 && b[0] == 22 && b[1] == 0xfe && b[2] >= 0xfd && be16(b[11:]) <= len(b)-13 && (b[13] <= 3)
-	})
+	is := func(b []byte, messages string) bool {
+		return h.proto == protoUDP && len(b) >= 25 && b[0] == 22 && b[1] == 0xfe && b[2] >= 0xfd &&
+			be16(b[11:]) <= len(b)-13 && strings.IndexByte(messages, b[13]) >= 0
+	}
+	switch {
+	case is(h.server, "\x02\x03"):
+		return by(true, "dtls", "", "")
+	case is(h.client, "\x01"):
+		return by(false, "dtls", "", "")
+	}
+	return finding{}
 }
 
 // readWireGuard: handshake messages have a type, three zero bytes, and their
@@ -254,7 +277,7 @@ func readWireGuard(h *heard) finding {
 		return finding{}
 	case is(1, 148)(c) && is(2, 92)(s), is(1, 148)(c) && is(3, 64)(s):
 		return by(true, "wireguard", "", "")
-	case is(1, 148)(c), is(1, 148)(s), h.port == 51820 && len(c) >= 32 && c[0] == 4 && c[1]|c[2]|c[3] == 0 && len(c)&15 == 0:
+	case is(1, 148)(c), h.port == 51820 && len(c) >= 32 && c[0] == 4 && c[1]|c[2]|c[3] == 0 && len(c)&15 == 0:
 		return by(false, "wireguard", "", "")
 	}
 	return finding{}

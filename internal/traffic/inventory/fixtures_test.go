@@ -22,8 +22,8 @@ const fixtures = "../../../../shared/fixtures/captures"
 
 // other lists what others call the services that they name differently.
 var other = map[string][]string{
-	"domain": {"dns"}, "tls": {"ssl", "https"}, "bootps": {"dhcp"}, "microsoft-ds": {"smb"}, "ms-wbt-server": {"rdp"},
-	"isakmp": {"isakmp", "ipsec"}, "postgresql": {"postgresql", "postgres"}, "msrpc": {"dcerpc", "dce_rpc"}, "iso-tsap": {"s7comm"},
+	"domain": {"dns"}, "tls": {"ssl", "https"}, "bootps": {"dhcp"}, "microsoft-ds": {"smb"}, "ms-wbt-server": {"rdp", "rdpeudp"},
+	"isakmp": {"isakmp", "ipsec"}, "postgresql": {"postgresql", "postgres"}, "msrpc": {"dcerpc", "dce_rpc"}, "iso-tsap": {"s7comm", "s7comm-plus"},
 	"opcua-tcp": {"opcua"}, "mbap": {"modbus"}, "mdns": {"mdns", "dns"}, "llmnr": {"llmnr", "dns"}, "dhcpv6-server": {"dhcpv6"},
 	"netbios-ns": {"dns"}, "imap": {"imap"}, "cldap": {"ldap", "ldap_udp"}, "ldap": {"ldap", "ldap_tcp"},
 }
@@ -75,17 +75,27 @@ func rows(t *testing.T, name string) [][]string {
 	}
 	var out [][]string
 	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
-		out = append(out, strings.Split(line, "\t"))
+		if f := strings.Split(strings.TrimSuffix(line, "\r"), "\t"); len(f) > 10 {
+			out = append(out, f)
+		}
 	}
 	return out
 }
+
+// Endpoints of composed captures at which each conversation speaks another
+// protocol: the first that told something counts.
+var mixed = []string{"arkime/tcp_handshake_synthetic.pcap", "zeek/modbus/modbus-and-non-modbus-p502.pcap"}
+
+// Not told by the first bytes: data connections, which package negotiate
+// names; tunnels, whose inner packets are what is decoded; a proxy that is
+// asked by its server's side.
+var notHere = []string{"ftp-data", "irc-dcc-data", "vxlan", "geneve", "teredo", "socks"}
 
 // What Arkime and Zeek recognise in their captures is recognised, at one of
 // the two ends, and nothing that they call otherwise.
 func TestOthersAgree(t *testing.T) {
 	seen := map[string]*Inventory{}
-	right, wrong := 0, 0
-	var missing []string
+	right := 0
 	for _, s := range slices.Concat(arkime(t), zeek(t)) {
 		i := seen[s.file]
 		if i == nil {
@@ -94,18 +104,16 @@ func TestOthersAgree(t *testing.T) {
 		}
 		got := atEither(i, s)
 		switch {
-		case got == "":
-			missing = append(missing, s.file+" "+s.ends[1].String()+" "+strings.Join(s.apps, ","))
-		case !agrees(got, s.apps):
-			wrong++
+		case got == "" && !slices.ContainsFunc(s.apps, func(a string) bool { return slices.Contains(notHere, a) }):
+			t.Errorf("%s %s: nothing, others say %v", s.file, s.ends, s.apps)
+		case got != "" && !agrees(got, s.apps) && !slices.Contains(mixed, s.file):
 			t.Errorf("%s %s: %s, others say %v", s.file, s.ends, got, s.apps)
-		default:
+		case got != "":
 			right++
 		}
 	}
-	t.Logf("%d right, %d wrong, %d missing", right, wrong, len(missing))
-	for _, m := range missing {
-		t.Log("missing:", m)
+	if right < 130 {
+		t.Errorf("only %d flows are recognised", right)
 	}
 }
 
@@ -170,7 +178,9 @@ func eachPacket(t *testing.T, path string, do func(*wire.Packet, int64)) {
 		t.Fatal(path, err)
 	}
 	var read func() ([]byte, gopacket.CaptureInfo, error)
-	link := func(info gopacket.CaptureInfo) wire.LinkType { return wire.LinkType(info.AncillaryData[0].(layers.LinkType)) }
+	link := func(info gopacket.CaptureInfo) wire.LinkType {
+		return wire.LinkType(info.AncillaryData[0].(layers.LinkType))
+	}
 	if string(magic) == "\x0a\x0d\x0d\x0a" {
 		r, err := pcapgo.NewNgReader(in, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 		if err != nil {

@@ -34,8 +34,10 @@ func splitProduct(server string) (product, version string) {
 	return product, version
 }
 
-// header is the value of a header field in the first bytes of a message.
+// header is the value of a header field in the first bytes of a message; of a
+// line that has no end yet, nothing.
 func header(message, name string) string {
+	message = message[:max(0, strings.LastIndex(message, "\r\n"))]
 	for line := range strings.SplitSeq(message, "\r\n") {
 		if line == "" {
 			return ""

@@ -54,7 +54,7 @@ type Service struct {
 	// Product and Version are what the server says of itself; of TLS and SSH
 	// without a product, Version is the protocol's.
 	Product, Version string
-	// Detail is more, in words: "host example.org", "sni example.org alpn h2".
+	// Detail is more, in words: "host example.org", "sni example.org offers h2".
 	Detail string
 	// Answers: the server was seen answering (SYN-ACK, or any payload).
 	Answers bool

@@ -10,7 +10,7 @@ func TestTableIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.server) < 15 || len(got.client) < 15 || !got.ports[443] {
+	if len(got.server) < 15 || len(got.client) < 15 || !got.ports.has(443) {
 		t.Errorf("%d, %d", len(got.server), len(got.client))
 	}
 }

@@ -17,7 +17,7 @@ func readers() []reader {
 	return []reader{
 		readTLS, readSMB, readRDP, readMySQL, readPostgres, readTDS, readMongo, readDCERPC, readONCRPC, readMQTT, readLDAP, readKerberos,
 		readSOCKS, readModbus, readS7, readCassandra, readOpenVPN, readDNS, readNTP, readSNMP, readDHCP, readSTUN, readQUIC, readDTLS,
-		readWireGuard, readIKE, readNetBIOS, readRADIUS, readTFTP, readCoAP, readNetFlow, readRIP, readTNS,
+		readWireGuard, readIKE, readNetBIOS, readRADIUS, readTFTP, readCoAP, readNetFlow, readRIP, readTNS, readRDPEUDP,
 	}
 }
 
@@ -62,7 +62,10 @@ func readSMB(h *heard) finding {
 		return finding{}
 	}
 	if v, ok := version(h.server); ok {
-		return by(true, "microsoft-ds", dialect(h.server, v), "")
+		v, more := dialect(h.server, v)
+		f := by(true, "microsoft-ds", v, "")
+		f.more = more
+		return f
 	}
 	if _, ok := version(h.client); ok {
 		return by(false, "microsoft-ds", "", "")
@@ -70,16 +73,23 @@ func readSMB(h *heard) finding {
 	return finding{}
 }
 
-// dialect is the SMB version that a negotiate response tells: [MS-SMB2]
-// 2.2.4.
-func dialect(b []byte, otherwise string) string {
+// dialect is the SMB version that a negotiate response tells ([MS-SMB2]
+// 2.2.4); more when it has not come yet.
+func dialect(b []byte, otherwise string) (version string, more bool) {
 	const command, body = 4 + 12, 4 + 64
-	if otherwise == "2" && len(b) >= body+6 && b[command] == 0 && b[command+1] == 0 {
-		if d := binary.LittleEndian.Uint16(b[body+4:]); d>>8 <= 3 && d>>8 >= 2 {
-			return strings.TrimSuffix(fmt.Sprintf("%d.%d.%d", d>>8, d>>4&15, d&15), ".0")
-		}
+	switch {
+	case otherwise != "2":
+		return otherwise, false
+	case len(b) < body+6:
+		return "", true
+	case b[command] != 0 || b[command+1] != 0:
+		return otherwise, false
 	}
-	return otherwise
+	d := binary.LittleEndian.Uint16(b[body+4:])
+	if d>>8 < 2 || d>>8 > 3 {
+		return otherwise, false
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%d.%d.%d", d>>8, d>>4&15, d&15), ".0"), false
 }
 
 // readRDP: TPKT (RFC 1006) with X.224 connection request or confirm that

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -38,10 +39,15 @@ type finding struct {
 
 // table is signatures.txt. It is not changed once read.
 type table struct {
-	ports          map[uint16]bool // a server's rather than others
+	ports          portBits // a server's rather than others
 	server, client map[byte][]signature
 	readers        []reader
 }
+
+// portBits is a set of port numbers.
+type portBits [1 << 16 / 64]uint64
+
+func (s *portBits) has(p uint16) bool { return s[p>>6]&(1<<(p&63)) != 0 }
 
 // signature is one line: what a side begins with, and what is taken from it.
 type signature struct {
@@ -66,7 +72,7 @@ var loadTable = sync.OnceValue(func() *table {
 var errTable = errors.New("signature table")
 
 func readTable(text string) (*table, error) {
-	t := &table{ports: map[uint16]bool{}, server: map[byte][]signature{}, client: map[byte][]signature{}, readers: readers()}
+	t := &table{server: map[byte][]signature{}, client: map[byte][]signature{}, readers: readers()}
 	for n, line := range strings.Split(text, "\n") {
 		if line == "" || line[0] == '#' {
 			continue
@@ -83,7 +89,7 @@ func (t *table) read(f []string) error {
 	if f[0] == "ports" && len(f) == 2 {
 		ports, err := portSet(f[1])
 		for p := range ports {
-			t.ports[p] = true
+			t.ports[p>>6] |= 1 << (p & 63)
 		}
 		return err
 	}
@@ -135,6 +141,9 @@ func portSet(list string) (map[uint16]bool, error) {
 // recognise tells what a conversation is.
 func (t *table) recognise(h *heard) finding {
 	if f := t.match(t.server, h.server, h); f.score > 0 {
+		if h.proto == protoTCP && !h.cut && halfLine(h.server) {
+			return finding{service: f.service, score: guessed, more: true}
+		}
 		return refine(f, h)
 	}
 	for _, read := range t.readers {
@@ -147,6 +156,12 @@ func (t *table) recognise(h *heard) finding {
 		return refine(f, h)
 	}
 	return finding{}
+}
+
+// halfLine reports text whose first line has no end yet: it may tell something
+// else when it is whole.
+func halfLine(b []byte) bool {
+	return len(b) < maxSide && b[0] >= ' ' && b[0] <= '~' && bytes.IndexByte(b, 0) < 0 && bytes.IndexByte(b, '\n') < 0
 }
 
 // match looks for the first signature of a side.

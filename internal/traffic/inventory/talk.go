@@ -14,8 +14,10 @@ const (
 	maxSide = 512
 	maxKept = 1 << 10
 	maxLong = 8 << 10
-	// maxPackets is how many packets of a conversation are looked at.
+	// maxPackets is how many packets of a conversation are looked at,
+	// maxLonger while more of them would tell more.
 	maxPackets = 12
+	maxLonger  = 48
 	// maxTries is how many conversations an endpoint has to tell what it is.
 	maxTries = 4
 )
@@ -66,11 +68,11 @@ func (i *Inventory) look(p *wire.Packet, when int64, h uint64) {
 	from, to := endpoint{p.Src, p.SrcPort, p.Proto}, endpoint{p.Dst, p.DstPort, p.Proto}
 	t := i.talks.byHash[h]
 	if t == nil {
-		t = &talk{hash: h, proto: p.Proto, sides: [2]half{{at: from}, {at: to}}}
-		t.server = i.serverOf(t)
-		if i.known(t, when) {
+		server := i.serverOf(&from, &to)
+		if server == 0 && i.known(h, &from, &to, when) || server == 1 && i.known(h, &to, &from, when) {
 			return
 		}
+		t = &talk{hash: h, proto: p.Proto, sides: [2]half{{at: from}, {at: to}}, server: server}
 		i.talks.add(t)
 	}
 	side := 0
@@ -86,17 +88,14 @@ func (i *Inventory) look(p *wire.Packet, when int64, h uint64) {
 }
 
 // known reports a conversation with an endpoint that needs no more looking at.
-func (i *Inventory) known(t *talk, when int64) bool {
-	if t.server < 0 {
-		return false
-	}
-	n, ok := i.index[t.sides[t.server].at]
+func (i *Inventory) known(h uint64, server, client *endpoint, when int64) bool {
+	n, ok := i.index[*server]
 	if !ok || !i.kept[n].settled {
 		return false
 	}
 	i.last[n] = max(i.last[n], when)
-	i.met(n, t.sides[1-t.server].at.addr)
-	i.settle(t.hash, n)
+	i.met(n, client.addr)
+	i.settle(h, n)
 	return true
 }
 
@@ -133,33 +132,34 @@ func (s *half) keep(b []byte, room int) {
 // serverOf guesses which side is the server: one that was seen accepting or
 // answering, a group, or the one with the well-known port. -1 when nothing
 // tells.
-func (i *Inventory) serverOf(t *talk) int {
-	var known [2]bool
-	for k := range known {
-		n, ok := i.index[t.sides[k].at]
-		known[k] = ok && i.kept[n].service.Answers
-	}
-	a, b := i.rank(t.sides[0].at), i.rank(t.sides[1].at)
+func (i *Inventory) serverOf(from, to *endpoint) int {
+	a, b := i.rank(from.port), i.rank(to.port)
+	known := i.answers(from)
 	switch {
-	case known[0] != known[1]:
-		return which(known[0])
+	case known != i.answers(to):
+		return which(known)
 	case a != b:
 		return which(a > b)
-	case a > 0 && t.sides[0].at.port != t.sides[1].at.port:
-		return which(t.sides[0].at.port < t.sides[1].at.port)
-	case isGroup(t.sides[1].at.addr):
+	case a > 0 && from.port != to.port:
+		return which(from.port < to.port)
+	case isGroup(to.addr):
 		return 1
 	}
 	return -1
 }
 
+func (i *Inventory) answers(e *endpoint) bool {
+	n, ok := i.index[*e]
+	return ok && i.kept[n].service.Answers
+}
+
 // rank is how much a port looks like a server's.
-func (i *Inventory) rank(e endpoint) int {
+func (i *Inventory) rank(port uint16) int {
 	const dhcpClient, dhcp6Client = 68, 546
 	switch {
-	case i.table.ports[e.port]:
+	case i.table.ports.has(port):
 		return 2
-	case e.port < 1024 && e.port != dhcpClient && e.port != dhcp6Client:
+	case port < 1024 && port != dhcpClient && port != dhcp6Client:
 		return 1
 	}
 	return 0
@@ -184,7 +184,11 @@ func (i *Inventory) judge(t *talk, when int64, ended bool) {
 	f, server := i.recognise(t)
 	both := len(t.sides[0].said) > 0 && len(t.sides[1].said) > 0
 	enough := len(t.sides[0].said) >= maxSide || len(t.sides[1].said) >= maxSide
-	over := ended || t.packets >= maxPackets || f.score >= told && !f.more || !f.more && both && enough
+	most := maxPackets
+	if f.more {
+		most = maxLonger
+	}
+	over := ended || t.packets >= most || !f.more && (f.score >= told || both && enough)
 	if f.score == 0 && !over {
 		return
 	}
@@ -208,6 +212,11 @@ func (i *Inventory) recognise(t *talk) (finding, int) {
 	}
 	f, g := i.table.recognise(t.heard(1)), i.table.recognise(t.heard(0))
 	switch {
+	case f.service == g.service && f.score > 0: // either side could have said it
+		if t.sides[0].at.port < t.sides[1].at.port {
+			return g, 0
+		}
+		return f, 1
 	case f.score > g.score:
 		return f, 1
 	case g.score > f.score:

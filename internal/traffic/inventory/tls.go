@@ -34,25 +34,28 @@ func readTLS(h *heard) finding {
 	switch {
 	case answered:
 	case asked:
-		return finding{service: "tls", score: guessed, detail: tlsDetail(name, alpn, "")}
+		return finding{service: "tls", score: guessed, detail: tlsDetail(name, alpn, "", ""), more: len(h.server) < maxLong && !h.cut}
 	case isRecord(h.server, recordAlert, recordData) && isRecord(h.client, recordAlert, recordHandshake, recordData):
 		return finding{service: "tls", score: told}
 	default:
 		return finding{}
 	}
-	if chosen != "" {
-		alpn = chosen
-	}
 	f := finding{service: "tls", version: version, score: exactly}
 	names, whole := certificateNames(s)
 	f.more = version != "TLS 1.3" && names == "" && !whole && len(h.server) < maxLong && !h.cut
-	f.detail = tlsDetail(name, alpn, names)
+	f.detail = tlsDetail(name, alpn, chosen, names)
 	return f
 }
 
-func tlsDetail(name, alpn, names string) string {
+// tlsDetail puts together what the hellos told. The protocol that the server
+// chose (up to TLS 1.2 it says so in the clear) counts before the one that the
+// client likes best.
+func tlsDetail(name, offered, chosen, names string) string {
+	if chosen != "" {
+		offered = ""
+	}
 	var out []string
-	for _, part := range [3][2]string{{"sni ", name}, {"alpn ", alpn}, {"certificate ", names}} {
+	for _, part := range [4][2]string{{"sni ", name}, {"offers ", offered}, {"alpn ", chosen}, {"certificate ", names}} {
 		if part[1] != "" {
 			out = append(out, part[0]+part[1])
 		}
@@ -162,8 +165,8 @@ func readClientHello(b []byte) (name, alpn string, ok bool) {
 }
 
 func readServerHello(b []byte) (version, alpn string, ok bool) {
-	message, _ := body(b, serverHello)
-	if len(message) < 38 || message[0] != 3 || b[0] != serverHello {
+	message, whole := body(b, serverHello)
+	if !whole || len(message) < 38 || message[0] != 3 || b[0] != serverHello {
 		return "", "", false
 	}
 	number := binary.BigEndian.Uint16(message)

@@ -19,13 +19,6 @@ func (c *cursor) take(n int) []byte {
 	return out
 }
 
-func (c *cursor) u8() uint8 {
-	if b := c.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
 func (c *cursor) u16() uint16 {
 	if b := c.take(2); b != nil {
 		return binary.BigEndian.Uint16(b)
