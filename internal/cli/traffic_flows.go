@@ -44,19 +44,18 @@ func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink 
 }
 
 // Take counts packets.
-func (k *flowSink) Take(items []traffic.Item) error {
+func (k *flowSink) Take(items traffic.Items) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i := range items {
-		it := &items[i]
-		when := it.Capture.Time
-		if k.last == 0 && k.first == 0 {
-			k.first, k.last = when, when
-		}
-		k.first, k.last = min(k.first, when), max(k.last, when)
-		k.watch.Packet(&it.Wire, when)
-		k.table.Add(&it.Wire, when, it.Capture.Wire, uint32(len(it.Capture.Data)))
+	if k.first == 0 && k.last == 0 {
+		k.first, k.last = items.Seen[0].When, items.Seen[0].When
 	}
+	for i := range items.Decoded {
+		when := items.Seen[i].When
+		k.first, k.last = min(k.first, when), max(k.last, when)
+		k.watch.Packet(&items.Decoded[i], when)
+	}
+	k.table.AddBatch(items.Decoded, items.Seen)
 	return k.err
 }
 

@@ -25,13 +25,13 @@ func newLineSink(out io.Writer, f *trafficFlags, live bool) *lineSink {
 	return &lineSink{out: out, json: f.json, live: live, lines: report.PacketLines{Verbose: f.verbose}, buf: make([]byte, 0, linePiece+lineSlack)}
 }
 
-func (l *lineSink) Take(items []traffic.Item) error {
-	for i := range items {
-		it := &items[i]
+func (l *lineSink) Take(items traffic.Items) error {
+	for i := range items.Captured {
+		c, p := &items.Captured[i], &items.Decoded[i]
 		if l.json {
-			l.buf = report.AppendPacketJSON(l.buf, &it.Capture, &it.Wire)
+			l.buf = report.AppendPacketJSON(l.buf, c, p)
 		} else {
-			l.buf = l.lines.Append(l.buf, &it.Capture, &it.Wire)
+			l.buf = l.lines.Append(l.buf, c, p)
 		}
 		if len(l.buf) < linePiece {
 			continue

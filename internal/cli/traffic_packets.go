@@ -76,7 +76,7 @@ func newTeller(s *streams, f *trafficFlags, src *source, table *listenTable) (*t
 	return t, nil
 }
 
-func (t *teller) Take(items []traffic.Item) error {
+func (t *teller) Take(items traffic.Items) error {
 	if t.files != nil {
 		if err := t.files.Take(items); err != nil {
 			return err
@@ -137,9 +137,9 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-func (w *fileSink) Take(items []traffic.Item) error {
-	for i := range items {
-		if err := w.w.Write(&items[i].Capture); err != nil {
+func (w *fileSink) Take(items traffic.Items) error {
+	for i := range items.Captured {
+		if err := w.w.Write(&items.Captured[i]); err != nil {
 			return writeError(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/internal/traffic/capture"
+	"github.com/portreeve/portreeve/internal/traffic/flow"
 	"github.com/portreeve/portreeve/internal/traffic/wire"
 )
 
@@ -30,16 +31,21 @@ type Options struct {
 	Tick func()
 }
 
-// Item is one selected packet, as captured and as decoded.
-type Item struct {
-	Capture capture.Packet
-	Wire    wire.Packet
+// Items are selected packets, one at each index: as captured, as decoded, and
+// what the flow table wants to know of its capture.
+type Items struct {
+	Captured []capture.Packet
+	Decoded  []wire.Packet
+	Seen     []flow.Seen
 }
+
+// Len is how many packets there are.
+func (it Items) Len() int { return len(it.Captured) }
 
 // Sink takes the selected packets, some at a time, in the order in which each
 // source has them. They are valid during the call. An error ends the run.
 type Sink interface {
-	Take(items []Item) error
+	Take(it Items) error
 }
 
 // errEnough ends a run whose count is reached.
@@ -88,13 +94,20 @@ type run struct {
 	failed []error
 }
 
-// chunk is a piece on its way: the first n items. The last of a batch carries
+// chunk is a piece on its way: n packets. The last of a batch carries
 // the batch, whose storage all its pieces use.
 type chunk struct {
-	items [piece]Item
-	n     int
-	batch *capture.Batch
-	from  *reader
+	captured [piece]capture.Packet
+	decoded  [piece]wire.Packet
+	seen     [piece]flow.Seen
+	n        int
+	batch    *capture.Batch
+	from     *reader
+}
+
+// items are the first n.
+func (c *chunk) items(n int) Items {
+	return Items{Captured: c.captured[:n], Decoded: c.decoded[:n], Seen: c.seen[:n]}
 }
 
 func (r *run) halt(sources []capture.Source) {
@@ -152,13 +165,13 @@ func (r *run) feed(ctx context.Context, sources []capture.Source, sink Sink) err
 }
 
 func (r *run) take(c *chunk, sink Sink, taken *uint64) error {
-	items := c.items[:c.n]
-	if left := r.o.Count - *taken; r.o.Count > 0 && uint64(len(items)) >= left {
-		items = items[:left]
+	n := c.n
+	if left := r.o.Count - *taken; r.o.Count > 0 && uint64(n) >= left {
+		n = int(left)
 	}
-	*taken += uint64(len(items))
-	if len(items) > 0 {
-		if err := sink.Take(items); err != nil {
+	*taken += uint64(n)
+	if n > 0 {
+		if err := sink.Take(c.items(n)); err != nil {
 			return err
 		}
 	}
@@ -243,20 +256,23 @@ func (rd *reader) hand(b *capture.Batch) error {
 			rd.run.full <- c
 			c = <-rd.chunks
 		}
-		rd.decode(&c.items[c.n], &b.Packets[i])
-		c.n++
+		rd.decode(c, &b.Packets[i])
 	}
 	c.batch = b
 	rd.run.full <- c
 	return refused
 }
 
-func (rd *reader) decode(it *Item, p *capture.Packet) {
-	it.Capture = *p
-	rd.decoder.Decode(p.Link, p.Data, p.Wire, &it.Wire)
+func (rd *reader) decode(c *chunk, p *capture.Packet) {
+	n := c.n
+	c.captured[n] = *p
+	c.seen[n] = flow.Seen{When: p.Time, Wire: p.Wire, Stored: uint32(len(p.Data))}
+	w := &c.decoded[n]
+	rd.decoder.Decode(p.Link, p.Data, p.Wire, w)
 	if p.HasVLAN {
-		it.Wire.AddVLAN(p.VLANTCI)
+		w.AddVLAN(p.VLANTCI)
 	}
+	c.n++
 }
 
 func (rd *reader) selects(p *capture.Packet) (bool, error) {
