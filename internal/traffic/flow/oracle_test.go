@@ -16,8 +16,8 @@ import (
 // captures holds other people's captures, and what their own tools say of them.
 const captures = "../../../../shared/fixtures/captures/"
 
-// feed gives a table all packets of a capture.
-func feed(t *testing.T, path string, d wire.Decoder, opt flow.Options) *flow.Table {
+// eachPacket gives all packets of a capture.
+func eachPacket(t *testing.T, path string, yield func(*capture.Packet)) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -29,24 +29,32 @@ func feed(t *testing.T, path string, d wire.Decoder, opt flow.Options) *flow.Tab
 		t.Fatalf("%s: %v", path, err)
 	}
 	defer src.Close()
-	table := flow.NewTable(opt)
 	var batch capture.Batch
-	var p wire.Packet
 	for {
 		err := src.Next(&batch)
 		for i := range batch.Packets {
-			c := &batch.Packets[i]
-			d.Decode(c.Link, c.Data, c.Wire, &p)
-			table.Add(&p, c.Time, c.Wire, uint32(len(c.Data)))
+			yield(&batch.Packets[i])
 		}
 		batch.Release()
 		if errors.Is(err, io.EOF) {
-			return table
+			return
 		}
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 	}
+}
+
+// feed gives a table all packets of a capture.
+func feed(t *testing.T, path string, d wire.Decoder, opt flow.Options) *flow.Table {
+	t.Helper()
+	table := flow.NewTable(opt)
+	var p wire.Packet
+	eachPacket(t, path, func(c *capture.Packet) {
+		d.Decode(c.Link, c.Data, c.Wire, &p)
+		table.Add(&p, c.Time, c.Wire, uint32(len(c.Data)))
+	})
+	return table
 }
 
 // table reads lines of fields, the first of which is a heading.

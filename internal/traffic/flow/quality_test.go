@@ -76,13 +76,26 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// TestDuplicatesInCaptures: of a capture in which every packet is there twice
-// as many duplicates are found as it has packets, but for those that cannot be
-// told; in the capture itself hardly any.
+// TestDuplicatesInCaptures: a capture holds no copies; with each packet sent
+// once more by the next router, it holds as many as packets.
 func TestDuplicatesInCaptures(t *testing.T) {
 	path := captures + "arkime/http-content-gzip.pcap"
 	if q := feed(t, path, wire.Decoder{}, flow.Options{}).Quality(); q.Duplicates != 0 {
 		t.Errorf("%d duplicates of %d packets, want none", q.Duplicates, q.Packets)
+	}
+	table := flow.NewTable(flow.Options{})
+	var decoder wire.Decoder
+	var p wire.Packet
+	packets := uint64(0)
+	eachPacket(t, path, func(c *capture.Packet) {
+		decoder.Decode(c.Link, c.Data, c.Wire, &p)
+		table.Add(&p, c.Time, c.Wire, c.Wire)
+		p.TTL, p.SrcMAC[5], p.VLANCount, p.VLANs[0] = p.TTL-1, p.SrcMAC[5]+1, 1, 30
+		table.Add(&p, c.Time+50_000, c.Wire, c.Wire)
+		packets++
+	})
+	if q := table.Quality(); q.Duplicates != packets || packets == 0 {
+		t.Errorf("%d duplicates of %d packets sent on", q.Duplicates, packets)
 	}
 }
 
