@@ -68,12 +68,10 @@ func meeting(x, y *block) *block {
 	return x
 }
 
-// fact is one outcome of a test.
-type fact struct {
-	num  int
-	jump jump
-	k    uint32
-}
+// fact is a test: number of the value, jump and k.
+type fact uint64
+
+func (b *block) fact() fact { return fact(b.num)<<34 | fact(b.jump)<<32 | fact(b.k) }
 
 // facts is what is known at a place, of each value by its number. Each map
 // holds what the innermost fact left; undo brings the one before back.
@@ -94,7 +92,7 @@ func (f *facts) learn(b *block, outcome bool) (undo func()) {
 	if b.isStore() {
 		return func() {}
 	}
-	key := fact{b.num, b.jump, b.k}
+	key := b.fact()
 	was, had := f.exact[key]
 	f.exact[key] = outcome
 	old, known := f.about[b.num]
@@ -143,7 +141,7 @@ func (b bounds) narrow(j jump, k uint32, outcome bool) bounds {
 
 // decides is the outcome of b's test, if it is known.
 func (f *facts) decides(b *block) (outcome, known bool) {
-	if outcome, known = f.exact[fact{b.num, b.jump, b.k}]; known || b.r != nil {
+	if outcome, known = f.exact[b.fact()]; known || b.r != nil {
 		return outcome, known
 	}
 	if b.of != 0 {
@@ -182,10 +180,20 @@ func (g *graph) thread() bool {
 }
 
 // below threads b's edges and those of all that b dominates; f is what is
-// known at b.
+// known at b. What lies below comes first: then the way on is short already.
 func (f *facts) below(b *block) (changed bool) {
+	for _, c := range b.children {
+		if c.sole == nil {
+			changed = f.below(c) || changed
+		}
+	}
 	for _, yes := range [...]bool{true, false} {
 		undo := f.learn(b, yes)
+		for _, c := range b.children {
+			if c.sole == b && c.yesIn == yes {
+				changed = f.below(c) || changed
+			}
+		}
 		edge := &b.no
 		if yes {
 			edge = &b.yes
@@ -193,17 +201,7 @@ func (f *facts) below(b *block) (changed bool) {
 		if to := f.beyond(*edge); to != *edge {
 			*edge, changed = to, true
 		}
-		for _, c := range b.children {
-			if c.sole == b && c.yesIn == yes {
-				changed = f.below(c) || changed
-			}
-		}
 		undo()
-	}
-	for _, c := range b.children {
-		if c.sole == nil {
-			changed = f.below(c) || changed
-		}
 	}
 	return changed
 }

@@ -22,6 +22,9 @@ type Options struct {
 	// a packet socket of Linux. Without it inbound, outbound and ifindex are
 	// refused where the link header does not hold them.
 	PacketInfo bool
+	// File: the program is for Match only, and may be longer than a kernel
+	// takes.
+	File bool
 	// Netmask is the network's IPv4 mask, for "ip broadcast". The zero value
 	// means that it is not known.
 	Netmask netip.Addr
@@ -38,6 +41,9 @@ const (
 	DefaultSnapLen = 262144
 	// MaxInstructions is what a kernel takes (BPF_MAXINSNS, linux/bpf_common.h).
 	MaxInstructions = 4096
+	// maxFile is how long a program for Match may be: opcodes have positions
+	// of 16 bits.
+	maxFile = 60_000
 	// MaxExpression is how long an expression may be, in bytes.
 	MaxExpression = 64 << 10
 )
@@ -49,8 +55,9 @@ type Program struct {
 	ops []op
 }
 
-// Instructions are for SO_ATTACH_FILTER: at most MaxInstructions, jumping
-// forward only, ending in a return. The caller must not change them.
+// Instructions are for SO_ATTACH_FILTER: at most MaxInstructions (unless
+// Options.File was set), jumping forward only, ending in a return. The caller
+// must not change them.
 func (p *Program) Instructions() []bpf.RawInstruction { return p.raw }
 
 // Compile translates an expression in the syntax of pcap-filter(7); the empty
@@ -80,7 +87,10 @@ func Compile(expr string, o Options) (prog *Program, err error) {
 // assemble lowers the tree to a flow graph and that to instructions.
 func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
 	whole := span{0, len(expr)}
-	g := &graph{accept: &block{leaf: true, ret: o.SnapLen}, reject: &block{leaf: true}, whole: whole}
+	g := &graph{limit: MaxInstructions, accept: &block{leaf: true, ret: o.SnapLen}, reject: &block{leaf: true}, whole: whole}
+	if o.File {
+		g.limit = maxFile
+	}
 	g.root = g.accept
 	if tree != nil {
 		g.root = g.build(programs(tree, o))
@@ -91,7 +101,7 @@ func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
 			Hint: "and and or have equal precedence, from left to right: parentheses may be missing"})
 	}
 	raw := g.emit()
-	if len(raw) > MaxInstructions {
+	if len(raw) > g.limit {
 		g.tooLong(len(raw))
 	}
 	return raw
@@ -99,7 +109,7 @@ func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
 
 func (g *graph) tooLong(n int) {
 	refuse(g.whole, "give networks instead of single addresses, port ranges instead of single ports",
-		"the expression needs about %d instructions, a kernel takes %d", n, MaxInstructions)
+		"the expression needs about %d instructions, %d is the limit", n, g.limit)
 }
 
 // programs is the expression as a condition. Where the VLAN tag may be in

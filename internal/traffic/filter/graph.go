@@ -9,6 +9,7 @@ type graph struct {
 	accept, reject *block
 	order          []*block // from the root, each before those it goes to
 	whole          span
+	limit          int // instructions
 }
 
 type block struct {

@@ -3,9 +3,9 @@ package filter
 // maxPasses bounds the optimiser; a program is right after any number.
 const maxPasses = 40
 
-// maxBlocks is how many blocks are worth the optimiser's time: it does not
-// make sixteen times as many fit in a kernel.
-const maxBlocks = 16 * MaxInstructions
+// spare is how many times as many blocks as instructions are allowed are
+// worth the optimiser's time: it does not make more of them fit.
+const spare = 16
 
 // optimise moves edges past tests whose outcome is known, removes tests that
 // decide nothing and merges equal blocks, until nothing changes.
@@ -21,7 +21,7 @@ func (g *graph) optimise() {
 	for range maxPasses {
 		changed := g.merge()
 		next()
-		if len(g.order) > maxBlocks {
+		if len(g.order) > spare*g.limit {
 			g.tooLong(len(g.order))
 		}
 		g.dominate()

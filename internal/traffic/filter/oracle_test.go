@@ -39,22 +39,31 @@ func ask(t testing.TB, link wire.LinkType, expr string, flags ...string) oracle 
 	if err != nil {
 		return oracle{refusal: strings.TrimSpace(string(out))}
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return oracle{prog: program(t, string(out))}
+}
+
+// program reads tcpdump's -ddd.
+func program(t testing.TB, out string) []bpf.RawInstruction {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
 	for len(lines) > 0 && strings.Contains(lines[0], "tcpdump:") {
 		lines = lines[1:]
 	}
-	var o oracle
+	if len(lines) < 2 {
+		t.Fatalf("tcpdump -ddd gave %q", out)
+	}
+	var prog []bpf.RawInstruction
 	for _, line := range lines[1:] {
 		var f [4]uint64
 		for i, s := range strings.Fields(line) {
 			f[i], _ = strconv.ParseUint(s, 10, 32)
 		}
-		o.prog = append(o.prog, bpf.RawInstruction{Op: uint16(f[0]), Jt: uint8(f[1]), Jf: uint8(f[2]), K: uint32(f[3])})
+		prog = append(prog, bpf.RawInstruction{Op: uint16(f[0]), Jt: uint8(f[1]), Jf: uint8(f[2]), K: uint32(f[3])})
 	}
-	if n, _ := strconv.Atoi(lines[0]); n != len(o.prog) || n == 0 {
-		t.Fatalf("tcpdump -ddd %q: %s", expr, out)
+	if n, _ := strconv.Atoi(lines[0]); n != len(prog) {
+		t.Fatalf("tcpdump -ddd gave %q", out)
 	}
-	return o
+	return prog
 }
 
 // rejectsAll reports tcpdump's refusal of what its optimiser proves to match

@@ -83,13 +83,13 @@ func TestFarJumps(t *testing.T) {
 	if len(p.raw) < 300 {
 		t.Fatalf("only %d instructions", len(p.raw))
 	}
-	agree(t, linkEthernet, long, append(packets(linkEthernet, 7, 1500), madeFor(long)...))
+	agree(t, linkEthernet, long, append(packets(linkEthernet, 7, 1500), madeFor()...))
 	other := "not (" + strings.Join(parts, " or ") + ")"
-	agree(t, linkEthernet, other, append(packets(linkEthernet, 8, 500), madeFor(long)...))
+	agree(t, linkEthernet, other, append(packets(linkEthernet, 8, 500), madeFor()...))
 }
 
-// madeFor are TCP packets from the addresses of TestFarJumps.
-func madeFor(string) []packet {
+// madeFor are 300 TCP packets from the addresses of TestFarJumps.
+func madeFor() []packet {
 	var out []packet
 	for i := range 300 {
 		b := join(make([]byte, 12), u16(0x800), []byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 198, 51, byte(i / 200), byte(i % 200), 10, 0, 0, 1},
@@ -143,6 +143,32 @@ func TestManyAddresses(t *testing.T) {
 	p := mustCompile(t, strings.Join(hosts, " or "), Options{Link: linkEthernet})
 	if len(p.raw) > 2020 {
 		t.Errorf("%d instructions for %d addresses", len(p.raw), len(hosts))
+	}
+}
+
+// TestLongForFiles: what no kernel takes may still be run on a file.
+func TestLongForFiles(t *testing.T) {
+	var hosts []string
+	for i := range 2000 {
+		hosts = append(hosts, fmt.Sprintf("host 198.51.%d.%d", i/250, i%250))
+	}
+	expr := strings.Join(hosts, " or ")
+	if _, err := Compile(expr, Options{Link: linkEthernet}); err == nil {
+		t.Fatal("the program is short: the test says nothing")
+	}
+	p := mustCompile(t, expr, Options{Link: linkEthernet, File: true})
+	matched := 0
+	for _, q := range append(packets(linkEthernet, 11, 300), madeFor()...) {
+		got := p.Match(q.data, q.wire, q.meta)
+		if got != (slow(p.raw, q.data, q.wire, q.meta) != 0) {
+			t.Fatalf("% x: the machine says %v", q.data, got)
+		}
+		if got {
+			matched++
+		}
+	}
+	if matched != 300 {
+		t.Errorf("%d packets match, not 300", matched)
 	}
 }
 
