@@ -113,7 +113,7 @@ func BenchmarkFrame(b *testing.B) {
 		name   string
 		format Format
 	}{{"pcap", Nanoseconds}, {"pcapng", PCAPNG}} {
-		data := made(b, f.format, 500)
+		data := made(b, f.format, 100)
 		b.Run(f.name, func(b *testing.B) {
 			s, err := Open(bytes.NewReader(data))
 			if err != nil {
