@@ -84,19 +84,14 @@ func (c *clock) slow(t uint64) int64 {
 // instant is seconds since 1970 with an offset, and nanoseconds below 10^10.
 func instant(seconds, fraction uint64, offset int64) int64 {
 	const last = math.MaxInt64 / 1_000_000_000
-	if seconds > math.MaxInt64 {
-		seconds = math.MaxInt64
-	}
-	whole := int64(seconds) // not negative
-	if offset > 0 && whole > math.MaxInt64-offset {
-		return math.MaxInt64
-	}
-	whole += offset
-	switch {
-	case whole >= last:
-		return math.MaxInt64
-	case whole <= -last:
+	sum, carry := bits.Add64(seconds, uint64(offset), 0)
+	switch negative := offset < 0 && carry == 0; {
+	case negative && int64(sum) >= 0, negative && int64(sum) <= -last: // below what 64 bits hold, or an int64 of nanoseconds
 		return math.MinInt64
+	case negative:
+		return int64(sum)*1e9 + int64(fraction)
+	case offset >= 0 && carry == 1, sum >= last:
+		return math.MaxInt64
 	}
-	return whole*1e9 + int64(fraction)
+	return int64(sum)*1e9 + int64(fraction)
 }

@@ -242,7 +242,7 @@ func TestClock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ticks := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 1<<40), rapid.Just[uint64](math.MaxUint64)).Draw(t, "ticks")
 		res := rapid.Byte().Draw(t, "resolution")
-		offset := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1<<40, 1<<40), rapid.Just[int64](0)).Draw(t, "offset")
+		offset := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-1<<40, 1<<40), rapid.SampledFrom([]int64{0, math.MinInt64, math.MaxInt64})).Draw(t, "offset")
 		c := newClock(res, offset)
 		got := c.nanoseconds(ticks)
 		want := twinTime(new(big.Int).SetUint64(ticks), twinInterface{res: res, offset: offset})
