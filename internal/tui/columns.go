@@ -33,7 +33,7 @@ func (m *model) columns() []column {
 
 func (m *model) portColumns() []column {
 	return []column{
-		{head: "PORT", width: 9, most: 13, rank: 1, text: func(_ *model, r *row) string { return portText(r.id) }},
+		{head: "PORT", width: 9, most: 13, whole: 13, rank: 1, text: func(_ *model, r *row) string { return portText(r.id) }},
 		{head: "SERVICE", width: 10, most: 20, rank: 4, text: serviceText},
 		m.direction(toServer, "TO", 6, 2),
 		m.direction(fromServer, "FROM", 8, 3),

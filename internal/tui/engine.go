@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 )
 
@@ -37,7 +36,7 @@ type engine struct {
 	tally  *tally
 	now    func() time.Time
 	owners *owners
-	send   func(tea.Msg)
+	send   func(any)
 
 	// The run's own.
 	status  Status
@@ -72,7 +71,7 @@ func (e *engine) asked() want {
 }
 
 // run reads at each interval, and between them what the screen asks for.
-func (e *engine) run(ctx context.Context, send func(tea.Msg)) {
+func (e *engine) run(ctx context.Context, send func(any)) {
 	e.send = send
 	defer e.catch()
 	w := e.asked()

@@ -59,9 +59,9 @@ func (m *model) evidenceLine() string {
 	line := m.glyphs.spread(m.evidenceText(), m.more(), m.width)
 	switch gradeOf(s) {
 	case good:
-		return m.paint.as(m.paint.good, line)
+		return m.paint.as(fine, line)
 	case poor:
-		return m.paint.as(m.paint.bad, line)
+		return m.paint.as(bad, line)
 	}
 	return line
 }

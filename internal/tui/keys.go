@@ -1,25 +1,30 @@
 package tui
 
-import (
-	"strings"
+import "strings"
 
-	tea "charm.land/bubbletea/v2"
+// Messages that the terminal sends to the screen.
+type (
+	keyMsg struct {
+		name string // "ctrl+c", "up", "space", or what it writes
+		text string // what it writes; empty where it writes nothing
+	}
+	sizeMsg  struct{ width, height int }
+	pasteMsg string
 )
 
 // press does what a key asks for.
-func (m *model) press(k tea.Key) {
-	name := k.String()
+func (m *model) press(k keyMsg) {
 	switch {
-	case name == "ctrl+c":
+	case k.name == "ctrl+c":
 		m.quit = true
-	case name == "ctrl+z":
+	case k.name == "ctrl+z":
 		m.suspend = true
-	case name == "ctrl+l":
+	case k.name == "ctrl+l":
 		m.redraw = true
 	case m.prompt:
-		m.typed(k, name)
+		m.typed(k)
 	default:
-		m.command(name)
+		m.command(k.name)
 	}
 }
 
@@ -125,8 +130,8 @@ func (m *model) listed(name string) {
 const maxSearch = 80
 
 // typed takes a key of the prompt. The list follows each one.
-func (m *model) typed(k tea.Key, name string) {
-	switch name {
+func (m *model) typed(k keyMsg) {
+	switch k.name {
 	case "enter":
 		m.prompt = false
 	case "esc":
@@ -137,9 +142,9 @@ func (m *model) typed(k tea.Key, name string) {
 	case "ctrl+u":
 		m.narrow("")
 	case "up", "down", "pgup", "pgdown":
-		m.moved(name)
+		m.moved(k.name)
 	default:
-		m.paste(k.Text)
+		m.paste(k.text)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	tea "charm.land/bubbletea/v2"
 )
 
 // place is a list or a flow's pane, and where one is in it.
@@ -39,7 +37,7 @@ const (
 type model struct {
 	width, height int
 	glyphs        *glyphs
-	paint         *paint
+	paint         paint
 	words         *words
 	zone          *time.Location
 	title, filter string // the capture's
@@ -70,7 +68,7 @@ type model struct {
 func newModel(o *Options) model {
 	return model{
 		width: o.Width, height: o.Height,
-		glyphs: newGlyphs(o.ASCII), paint: newPaint(o.Color), words: newWords(), zone: o.zone(),
+		glyphs: newGlyphs(o.ASCII), paint: paint{o.Color}, words: newWords(), zone: o.zone(),
 		title: clean(o.Title), filter: clean(o.Filter), hasOwners: o.Owner != nil,
 		interval: o.interval(), owners: map[rowID]string{},
 	}
@@ -87,21 +85,21 @@ func (m *model) query() query {
 }
 
 // update gives the screen's state after a message.
-func (m model) update(msg tea.Msg) model {
+func (m model) update(msg any) model {
 	m.quit, m.suspend, m.redraw = false, false, false
 	switch msg := msg.(type) {
-	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
+	case sizeMsg:
+		m.width, m.height = msg.width, msg.height
 	case pageMsg:
 		m.turn(&msg)
 	case ownersMsg:
 		m.learn(msg)
 	case brokenMsg:
 		m.broken, m.quit = msg.err, true
-	case tea.KeyPressMsg:
-		m.press(tea.Key(msg))
-	case tea.PasteMsg:
-		m.paste(msg.Content)
+	case keyMsg:
+		m.press(msg)
+	case pasteMsg:
+		m.paste(string(msg))
 	}
 	m.settle()
 	return m

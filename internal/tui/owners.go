@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 )
 
@@ -105,7 +104,7 @@ func (o *owners) store(found map[rowID]string) {
 }
 
 // run answers wishes, one list after another, until the end of the context.
-func (o *owners) run(ctx context.Context, send func(tea.Msg)) {
+func (o *owners) run(ctx context.Context, send func(any)) {
 	defer func() {
 		if r := recover(); r != nil {
 			send(brokenMsg{fmt.Errorf("%v\n%s", r, debug.Stack())})

@@ -1,30 +1,24 @@
 package tui
 
-import "charm.land/lipgloss/v2"
-
 // paint colours what words say already. It uses the terminal's own sixteen
-// colours, and those few that are read on dark and on light; without colour
+// colours, and those few that can be read on dark and on light; without colour
 // text goes through as it is, without any escape.
-type paint struct {
-	on                               bool
-	selected, title, head, bad, good lipgloss.Style
-}
+type paint struct{ on bool }
 
-func newPaint(on bool) *paint {
-	plain := lipgloss.NewStyle().Inline(true)
-	return &paint{
-		on:       on,
-		selected: plain.Reverse(true),
-		title:    plain.Bold(true),
-		head:     plain.Bold(true).Foreground(lipgloss.Blue),
-		bad:      plain.Bold(true).Foreground(lipgloss.Red),
-		good:     plain.Foreground(lipgloss.Green),
-	}
-}
+// style is a list of SGR parameters (ECMA-48).
+type style string
 
-func (p *paint) as(style lipgloss.Style, text string) string {
+const (
+	marked  style = "7"
+	title   style = "1"
+	heading style = "1;34" // blue
+	bad     style = "1;31" // red
+	fine    style = "32"   // green
+)
+
+func (p paint) as(s style, text string) string {
 	if !p.on || text == "" {
 		return text
 	}
-	return style.Render(text)
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }

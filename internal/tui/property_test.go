@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 	"github.com/portreeve/portreeve/internal/traffic/wire"
 	"pgregory.net/rapid"
@@ -95,7 +93,7 @@ func TestAnyKeysAnyData(t *testing.T) {
 			},
 			"key":   func(rt *rapid.T) { s.keys(rapid.SampledFrom(someKeys).Draw(rt, "key")) },
 			"key2":  func(rt *rapid.T) { s.keys(rapid.SampledFrom(someKeys).Draw(rt, "key")) },
-			"paste": func(rt *rapid.T) { s.send(tea.PasteMsg{Content: anyText(rt)}) },
+			"paste": func(rt *rapid.T) { s.send(pasteMsg(anyText(rt))) },
 			"flows": func(rt *rapid.T) { feed.flows = rapid.SliceOfN(rapid.Custom(anyFlow), 0, 30).Draw(rt, "flows") },
 			"tick": func(rt *rapid.T) {
 				feed.status = anyStatus(rt)
@@ -115,8 +113,8 @@ func check(t *rapid.T, s *stage) {
 		t.Fatalf("%d lines at %dx%d", len(lines), m.width, m.height)
 	}
 	for _, l := range lines {
-		if columns(l) > m.width || lipgloss.Width(l) > m.width {
-			t.Fatalf("%d (%d) columns of %d: %q", columns(l), lipgloss.Width(l), m.width, l)
+		if columns(l) > m.width || otherWidth(l) > m.width {
+			t.Fatalf("%d (%d) columns of %d: %q", columns(l), otherWidth(l), m.width, l)
 		}
 		if bad := strings.IndexFunc(l, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u202e' || r == '\u200d' }); bad >= 0 || !utf8.ValidString(l) {
 			t.Fatalf("not clean: %q", l)
@@ -135,16 +133,16 @@ func check(t *rapid.T, s *stage) {
 func TestCleanWidth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := clean(anyText(t))
-		if columns(s) != lipgloss.Width(s) {
-			t.Fatalf("%q: %d and %d", s, columns(s), lipgloss.Width(s))
+		if columns(s) != otherWidth(s) {
+			t.Fatalf("%q: %d and %d", s, columns(s), otherWidth(s))
 		}
 		if clean(s) != s {
 			t.Fatalf("not stable: %q", s)
 		}
 	})
 	for r := rune(0); r <= utf8.MaxRune; r++ {
-		if s := clean(string(r)); columns(s) != lipgloss.Width(s) {
-			t.Errorf("%U: %d and %d", r, columns(s), lipgloss.Width(s))
+		if s := clean(string(r)); columns(s) != otherWidth(s) {
+			t.Errorf("%U: %d and %d", r, columns(s), otherWidth(s))
 		}
 	}
 }

@@ -99,10 +99,10 @@ func TestTotalsOutliveFlows(t *testing.T) {
 
 // naive counts as the tally does, with maps and no bounds.
 type naive struct {
-	before         map[rowID][2]volume
-	ports          map[rowID][2]volume
-	clients        map[rowID]map[[16]byte]bool
-	flowsOf, pairs map[rowID]int
+	before  map[rowID][2]volume
+	ports   map[rowID][2]volume
+	clients map[rowID]map[[16]byte]bool
+	pairs   map[rowID]int
 }
 
 func (n *naive) read(list []flow.Flow) {

@@ -1,61 +1,16 @@
+//go:build !aix
+
 package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/portreeve/portreeve/internal/traffic/flow"
 )
-
-// Options say how the view is to look and whom it may ask.
-type Options struct {
-	In  io.Reader
-	Out io.Writer
-	// Width and Height are the screen's where Out is no terminal that tells.
-	Width, Height int
-	// Environ is the terminal's environment, as os.Environ gives it: TERM and
-	// what tells of colours is looked for there.
-	Environ []string
-	Color   bool
-	ASCII   bool           // for terminals without UTF-8
-	Zone    *time.Location // of times on the screen; nil: UTC
-
-	Interval time.Duration // between two reads; 0: one second
-	Title    string        // begins the first line
-	Filter   string        // the capture filter, to be shown
-
-	// Owner names the process of this host that has a flow, or "". It may be
-	// slow, runs beside all else, one call at a time, and ends soon after its
-	// context. nil: nobody knows.
-	Owner func(context.Context, *flow.Flow) string
-	// Service names a port; "" where it has no name. It is quick.
-	Service func(proto uint8, port uint16) string
-}
-
-func (o *Options) interval() time.Duration {
-	if o.Interval <= 0 {
-		return time.Second
-	}
-	return max(o.Interval, 100*time.Millisecond)
-}
-
-func (o *Options) zone() *time.Location {
-	if o.Zone == nil {
-		return time.UTC
-	}
-	return o.Zone
-}
-
-// ErrBroken is in the error of a Run that a programming error ended; the rest
-// of its text says where.
-var ErrBroken = errors.New("the live view failed")
 
 // Run shows the view until the person quits (nil), the context ends (its
 // cause) or something fails. When it returns, the terminal is as it was, and
@@ -69,8 +24,9 @@ func Run(ctx context.Context, feed Feed, o Options) error {
 	s.end = p.Quit
 
 	var work sync.WaitGroup
-	work.Go(func() { s.engine.run(within, p.Send) })
-	work.Go(func() { s.engine.owners.run(within, p.Send) })
+	send := func(msg any) { p.Send(msg) }
+	work.Go(func() { s.engine.run(within, send) })
+	work.Go(func() { s.engine.owners.run(within, send) })
 	work.Go(func() { // not by tea.WithContext: that leaves the keyboard's reader behind
 		<-within.Done()
 		p.Quit()
@@ -135,7 +91,7 @@ func (s *screen) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 			cmd = tea.Quit
 		}
 	}()
-	s.model = s.model.update(msg)
+	s.model = s.model.update(translate(msg))
 	if w := s.model.want(); w != s.asked {
 		s.asked = w
 		s.engine.ask(w)
@@ -149,6 +105,19 @@ func (s *screen) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		return s, tea.ClearScreen
 	}
 	return s, nil
+}
+
+// translate gives the model's own names to what the terminal sends.
+func translate(msg tea.Msg) any {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		return sizeMsg{msg.Width, msg.Height}
+	case tea.KeyPressMsg:
+		return keyMsg{name: msg.String(), text: msg.Text}
+	case tea.PasteMsg:
+		return pasteMsg(msg.Content)
+	}
+	return msg
 }
 
 // View draws the model. Mouse reports stay off, so that text can be selected.

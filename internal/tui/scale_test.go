@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 )
 
@@ -53,7 +52,7 @@ func newReader(tb testing.TB, feed Feed, q query) *reader {
 	r := &reader{at: night}
 	r.engine = newEngine(feed, &o, want{query: q})
 	r.engine.now = func() time.Time { return r.at }
-	r.engine.send = func(msg tea.Msg) {
+	r.engine.send = func(msg any) {
 		if p, ok := msg.(pageMsg); ok {
 			r.rows = len(p.page.rows)
 		}
@@ -121,7 +120,7 @@ func BenchmarkFrame(b *testing.B) {
 	m.width, m.height = 120, 40
 	m.place.view = flows
 	e := newEngine(feed, &o, m.want())
-	e.send = func(msg tea.Msg) { m = m.update(msg) }
+	e.send = func(msg any) { m = m.update(msg) }
 	e.answer(b.Context(), m.want(), true)
 	b.ResetTimer()
 	for range b.N {

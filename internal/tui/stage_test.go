@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 	"github.com/portreeve/portreeve/internal/traffic/wire"
 )
@@ -110,7 +109,7 @@ func newStage(t *testing.T, feed Feed, o Options) *stage {
 	s := &stage{t: t, feed: feed, model: newModel(&o), at: night}
 	s.engine = newEngine(feed, &o, s.model.want())
 	s.engine.now = func() time.Time { return s.at }
-	s.engine.send = func(msg tea.Msg) { s.model = s.model.update(msg) }
+	s.engine.send = func(msg any) { s.model = s.model.update(msg) }
 	s.asked = s.model.want()
 	return s
 }
@@ -143,7 +142,7 @@ func (s *stage) owners() {
 }
 
 // send hands a message to the model and its wishes to the engine.
-func (s *stage) send(msg tea.Msg) {
+func (s *stage) send(msg any) {
 	s.model = s.model.update(msg)
 	if w := s.model.want(); w != s.asked {
 		old := s.asked
@@ -160,7 +159,7 @@ func (s *stage) keys(names ...string) {
 	for _, n := range names {
 		if text, ok := strings.CutPrefix(n, "text:"); ok {
 			for _, r := range text {
-				s.send(tea.KeyPressMsg{Text: string(r), Code: r})
+				s.send(keyMsg{string(r), string(r)})
 			}
 			continue
 		}
@@ -168,22 +167,17 @@ func (s *stage) keys(names ...string) {
 	}
 }
 
-func key(name string) tea.KeyPressMsg {
-	codes := map[string]rune{"up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
-		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd,
-		"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "backspace": tea.KeyBackspace}
-	if code, ok := codes[name]; ok {
-		return tea.KeyPressMsg{Code: code}
+// key is a key by its name; one of a single letter writes it.
+func key(name string) keyMsg {
+	switch {
+	case name == "space":
+		return keyMsg{name, " "}
+	case len(name) == 1:
+		return keyMsg{name, name}
 	}
-	if letter, ok := strings.CutPrefix(name, "ctrl+"); ok {
-		return tea.KeyPressMsg{Code: rune(letter[0]), Mod: tea.ModCtrl}
-	}
-	if name == "space" {
-		return tea.KeyPressMsg{Code: tea.KeySpace, Text: " "}
-	}
-	return tea.KeyPressMsg{Code: []rune(name)[0], Text: name}
+	return keyMsg{name: name}
 }
 
-func (s *stage) size(width, height int) { s.send(tea.WindowSizeMsg{Width: width, Height: height}) }
+func (s *stage) size(width, height int) { s.send(sizeMsg{width, height}) }
 
 func (s *stage) screen() string { return strings.Join(s.model.frame(), "\n") + "\n" }

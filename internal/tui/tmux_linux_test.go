@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"charm.land/lipgloss/v2"
 	"github.com/portreeve/portreeve/internal/nettest"
 )
 
@@ -105,6 +104,7 @@ func (term *terminal) left(says string) {
 func TestTerminal(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {120, 40}} {
 		t.Run(dimensions(size), func(t *testing.T) {
+			t.Parallel()
 			term := openTerminal(t, size[0], size[1])
 			term.keys("echo before", "Enter")
 			term.demo("color")
@@ -137,7 +137,7 @@ func look(t *testing.T, screen string, size [2]int) {
 		t.Errorf("%d lines of %d, or no keys at the bottom", len(lines), size[1])
 	}
 	for _, l := range lines {
-		if lipgloss.Width(l) > size[0] {
+		if otherWidth(l) > size[0] {
 			t.Errorf("too wide: %q", l)
 		}
 	}
@@ -156,11 +156,14 @@ func TestTerminalLeft(t *testing.T) {
 			term.tmux("run-shell", "kill -TERM $(ps -o pid= --ppid $(tmux -S "+term.socket()+" display-message -p '#{pane_pid}'))")
 		}},
 	} {
-		term := openTerminal(t, 80, 24)
-		term.keys("echo before", "Enter")
-		term.demo(end.how)
-		end.do(term)
-		term.left(end.says)
+		t.Run(end.how, func(t *testing.T) {
+			t.Parallel()
+			term := openTerminal(t, 80, 24)
+			term.keys("echo before", "Enter")
+			term.demo(end.how)
+			end.do(term)
+			term.left(end.says)
+		})
 	}
 }
 
@@ -171,6 +174,7 @@ func (term *terminal) socket() string {
 // TestTerminalResize: the view follows the terminal's size, says what it needs
 // and comes back; it can be put aside and taken up again.
 func TestTerminalResize(t *testing.T) {
+	t.Parallel()
 	term := openTerminal(t, 80, 24)
 	term.keys("echo before", "Enter")
 	term.demo("plain")

@@ -79,7 +79,7 @@ func (m *model) titleLine() string {
 	words = append(words, s.Source)
 	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
 	line := m.glyphs.spread(strings.Join(words, "  "), m.clock(), m.width)
-	return m.paint.as(m.paint.title, line)
+	return m.paint.as(title, line)
 }
 
 // clock is how long counting goes on, or when the screen was frozen.
@@ -130,7 +130,7 @@ func (m *model) placeLine() string {
 			text += "  / " + m.search
 		}
 	}
-	return m.paint.as(m.paint.head, m.glyphs.spread(text, span, m.width))
+	return m.paint.as(heading, m.glyphs.spread(text, span, m.width))
 }
 
 func (m *model) placeName() string {
@@ -187,7 +187,7 @@ func (m *model) headLine(cols []column) string {
 			b.WriteString(m.glyphs.left(c.head, c.width))
 		}
 	}
-	return m.paint.as(m.paint.title, m.glyphs.cut(b.String(), m.width))
+	return m.paint.as(title, m.glyphs.cut(b.String(), m.width))
 }
 
 func (m *model) rowLine(cols []column, r *row, selected bool) string {
@@ -203,7 +203,7 @@ func (m *model) rowLine(cols []column, r *row, selected bool) string {
 	if !selected {
 		return m.glyphs.cut(strings.TrimRight(b.String(), " "), m.width)
 	}
-	return m.paint.as(m.paint.selected, m.glyphs.left(b.String(), m.width))
+	return m.paint.as(marked, m.glyphs.left(b.String(), m.width))
 }
 
 // hint is a key and what it does.
@@ -216,7 +216,7 @@ func (m *model) footLine() string {
 		if columns(text) > m.width {
 			text = m.glyphs.ellipsis + tail(text, m.width-1)
 		}
-		return m.paint.as(m.paint.title, m.glyphs.spread(text, m.promptHelp(text), m.width))
+		return m.paint.as(title, m.glyphs.spread(text, m.promptHelp(text), m.width))
 	}
 	last := []hint{{"?", "help"}, {"q", "quit"}}
 	line, room := "", m.width-columns(hints(last))
@@ -227,7 +227,7 @@ func (m *model) footLine() string {
 		}
 		line += next
 	}
-	return m.paint.as(m.paint.title, line+hints(last))
+	return m.paint.as(title, line+hints(last))
 }
 
 // promptHelp says how to leave the prompt, where there is room for it.

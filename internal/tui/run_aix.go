@@ -1,0 +1,6 @@
+package tui
+
+import "context"
+
+// Run answers ErrUnsupported.
+func Run(context.Context, Feed, Options) error { return ErrUnsupported }
