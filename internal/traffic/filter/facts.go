@@ -144,12 +144,15 @@ func (f *facts) decides(b *block) (outcome, known bool) {
 	if outcome, known = f.exact[b.fact()]; known || b.r != nil {
 		return outcome, known
 	}
-	if b.of != 0 {
-		if v := f.of(b.of); v.low == v.high {
-			return decide(b.jump, v.low&b.bit, b.k), true
-		}
+	if v, ok := f.about[b.of]; ok && b.of != 0 && v.low == v.high {
+		return decide(b.jump, v.low&b.bit, b.k), true
 	}
-	return f.of(b.num).decides(b.jump, b.k)
+	// Of a value that was not loaded yet nothing follows, not even that it is
+	// at least 0: the load may end the program.
+	if v, ok := f.about[b.num]; ok {
+		return v.decides(b.jump, b.k)
+	}
+	return false, false
 }
 
 func (b bounds) decides(j jump, k uint32) (outcome, known bool) {

@@ -79,13 +79,13 @@ func Compile(expr string, o Options) (prog *Program, err error) {
 	if o.SnapLen == 0 {
 		o.SnapLen = DefaultSnapLen
 	}
-	tree := parse(expr)
-	raw := assemble(expr, tree, o)
+	w := loadWords()
+	raw := assemble(expr, parse(expr, w), o, w)
 	return &Program{raw: raw, ops: decode(raw)}, nil
 }
 
 // assemble lowers the tree to a flow graph and that to instructions.
-func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
+func assemble(expr string, tree node, o Options, w *words) []bpf.RawInstruction {
 	whole := span{0, len(expr)}
 	g := &graph{limit: MaxInstructions, accept: &block{leaf: true, ret: o.SnapLen}, reject: &block{leaf: true}, whole: whole}
 	if o.File {
@@ -93,7 +93,7 @@ func assemble(expr string, tree node, o Options) []bpf.RawInstruction {
 	}
 	g.root = g.accept
 	if tree != nil {
-		g.root = g.build(programs(tree, o))
+		g.root = g.build(programs(tree, o, w))
 	}
 	g.optimise()
 	if g.root == g.reject {
@@ -115,13 +115,13 @@ func (g *graph) tooLong(n int) {
 // programs is the expression as a condition. Where the VLAN tag may be in
 // metadata, whether it is there is asked once, at the beginning, and each
 // answer has the expression for itself: so all offsets stay fixed.
-func programs(tree node, o Options) *cond {
-	plain := newLower(o, tagInFrame)
+func programs(tree node, o Options, w *words) *cond {
+	plain := newLower(o, tagInFrame, w)
 	c := plain.program(tree)
 	if !plain.metaVLAN {
 		return c
 	}
-	tagged := newLower(o, tagInMetadata).program(tree)
+	tagged := newLower(o, tagInMetadata, w).program(tree)
 	present := cmp(&value{op: vExt, k: extVLANPresent, size: 1}, jEQ, 1)
 	return or(and(present, tagged), and(not(present), c))
 }

@@ -26,8 +26,8 @@ type lower struct {
 // issue: a program of MaxInstructions needs less.
 const maxWork = 200_000
 
-func newLower(o Options, tag tagPlace) *lower {
-	l := &lower{o: o, w: loadWords(), layout: outermost(o.Link), regs: firstFree, tag: tag}
+func newLower(o Options, tag tagPlace, w *words) *lower {
+	l := &lower{o: o, w: w, layout: outermost(o.Link), regs: firstFree, tag: tag}
 	l.outer = l.layout
 	return l
 }

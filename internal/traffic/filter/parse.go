@@ -36,8 +36,7 @@ type unit struct {
 }
 
 // parse gives the tree of an expression, nil for the empty one.
-func parse(expr string) node {
-	w := loadWords()
+func parse(expr string, w *words) node {
 	p := &parser{toks: scan(expr, w), w: w}
 	if p.tok().kind == kEnd {
 		return nil

