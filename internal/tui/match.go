@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 
@@ -18,6 +17,16 @@ type term struct {
 	port    uint16
 	isPort  bool // digits alone: a port
 	address bool // might be a part of an address
+	looked  *[memos]memo
+}
+
+// memos is how many addresses' answers are at hand; a power of two.
+const memos = 1 << 12
+
+// memo is whether a term is in an address.
+type memo struct {
+	addr      [16]byte
+	known, in bool
 }
 
 // matcher decides which rows a filter takes: those where each word is found
@@ -52,7 +61,9 @@ func newTerm(word string) term {
 	if n, err := strconv.ParseUint(word, 10, 16); err == nil {
 		t.port, t.isPort = uint16(n), true
 	}
-	t.address = !t.isPort && strings.Trim(word, "0123456789abcdef.:") == ""
+	if t.address = !t.isPort && strings.Trim(word, "0123456789abcdef.:") == ""; t.address {
+		t.looked = new([memos]memo)
+	}
 	return t
 }
 
@@ -118,8 +129,12 @@ func (t *term) inAddress(a *[16]byte) bool {
 	if !t.address {
 		return false
 	}
-	var room [48]byte
-	return bytes.Contains(wire.Addr(*a).AppendTo(room[:0]), []byte(t.text))
+	m := &t.looked[(uint(a[14])<<8|uint(a[15])^uint(a[13])<<4)%memos]
+	if !m.known || m.addr != *a {
+		var room [48]byte
+		*m = memo{*a, true, strings.Contains(string(wire.Addr(*a).AppendTo(room[:0])), t.text)}
+	}
+	return m.in
 }
 
 // takesRow reports a port or a pair that each term is found in.
