@@ -47,10 +47,22 @@ type Input struct {
 	PermitRules []exposure.PermitRule
 
 	Traffic       *exposure.Traffic // nil: nobody watched
+	// Evidence are the files that stand for a host that was not looked at
+	// itself; empty when this host was audited.
+	Evidence []Evidence
+	// HostUnknown: nobody listed the sockets; rows are what was seen serving.
+	HostUnknown   bool
 	Book          Book
 	Policy        *policy.Policy // nil: none given
 	Disagreements []Disagreement
 	Gaps          []exposure.Gap
+}
+
+// Evidence is one file that was read instead of the host itself.
+type Evidence struct {
+	File string `json:"file"`
+	Kind string `json:"kind"` // capture, flows, traffic, host, scan
+	What string `json:"what"` // in words, with its time
 }
 
 // Disagreement is one endpoint on which the kernel's own sources differ after

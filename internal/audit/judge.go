@@ -23,7 +23,7 @@ var hostRules = []func(*Input) []exposure.Finding{
 
 // Judge joins all the evidence. The report's lists are sorted and never nil.
 func Judge(in *Input) Report {
-	rows := append(rowsOf(in), absentRows(in)...)
+	rows := in.rows()
 	for _, r := range rows {
 		meetPolicy(in, r)
 		for _, rule := range rowRules {
@@ -40,6 +40,13 @@ func Judge(in *Input) Report {
 	rep.sort()
 	rep.Summary = summarize(in, &rep, rows)
 	return rep
+}
+
+func (in *Input) rows() []*row {
+	if in.HostUnknown {
+		return servedRows(in)
+	}
+	return append(rowsOf(in), absentRows(in)...)
 }
 
 // raise adds a finding to the row, under the row's name.
@@ -142,6 +149,11 @@ func (in *Input) gaps() []exposure.Gap {
 	all = append(all, in.After.Gaps...)
 	if in.Scan != nil {
 		all = append(all, in.Scan.Gaps...)
+	}
+	if len(in.Evidence) > 0 {
+		for i := range in.Vantages {
+			all = append(all, in.Vantages[i].Gaps...)
+		}
 	}
 	out := []exposure.Gap{}
 	for _, g := range all {

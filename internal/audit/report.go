@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -43,6 +44,8 @@ type Endpoint struct {
 	SentTo string `json:"sent_to,omitempty"`
 	// Firewall are the rules that decide, as text.
 	Firewall []string `json:"firewall_rules,omitempty"`
+	// UsedBy are addresses of clients, as many as were kept.
+	UsedBy []netip.Addr `json:"used_by,omitempty"`
 	// Identified is what spoke at the port, if anything did.
 	Identified *exposure.Service `json:"identified,omitempty"`
 }
@@ -73,6 +76,22 @@ type TrafficView struct {
 	Clients int        `json:"clients"`
 	Packets uint64     `json:"packets"`
 	Last    *time.Time `json:"last"`
+	// AtLeast: there may have been more clients.
+	AtLeast bool `json:"at_least,omitempty"`
+}
+
+// Watch is what the traffic view rests on.
+type Watch struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Seconds float64   `json:"watched_seconds"`
+	Source  string    `json:"source"`
+	Packets uint64    `json:"packets"`
+	Dropped uint64    `json:"dropped"`
+	Grade   string    `json:"grade"` // of the capture, A to F; "" where there was none
+	// Doubts are why it was not used to say that nobody came.
+	Doubts []string `json:"doubts"`
+	Cannot []string `json:"cannot_know"`
 }
 
 // Summary is the first line in numbers.
@@ -90,6 +109,10 @@ type Summary struct {
 	ShortLived []string `json:"short_lived"`
 	Notes      []string `json:"notes"`
 	Vantages   []string `json:"vantages"` // names of outside views that covered this host
+	// Traffic is null when nobody watched.
+	Traffic *Watch `json:"traffic"`
+	// Evidence are the files that were judged instead of this host.
+	Evidence []Evidence `json:"evidence,omitempty"`
 	// Reach is an address at which other machines may scan this host; empty
 	// when it has none but loopback.
 	Reach string `json:"reach,omitempty"`

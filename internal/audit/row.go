@@ -129,6 +129,9 @@ func (r *row) reachable() bool {
 
 func (r *row) outsideOpen() bool { return r.outside && r.Views.Network == string(exposure.Open) }
 
+// serves reports a row behind which something listens, as far as is known.
+func (r *row) serves() bool { return r.sock != nil || r.Views.Host == Unknown }
+
 // kind reports whether what runs here is of one of the kinds.
 func (r *row) kind(kinds ...knowledge.Kind) bool {
 	return r.advice != nil && r.advice.Is(kinds...)

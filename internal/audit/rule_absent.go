@@ -30,7 +30,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // ruleAbsent judges a row that answers though nothing listens.
 func ruleAbsent(in *Input, r *row) {
-	if r.sock != nil {
+	if r.serves() {
 		return
 	}
 	pub := in.publishes(r.Proto, r.Addr.IP, r.Port)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/knowledge"
@@ -14,7 +13,7 @@ import (
 // administration, clear text. A policy entry that expects the service speaks
 // for it.
 func ruleExposed(in *Input, r *row) {
-	if r.sock == nil || !r.reachable() || r.expected || r.advice == nil {
+	if !r.serves() || !r.reachable() || r.expected || r.advice == nil {
 		return
 	}
 	before := len(r.findings) // one finding says how bad it is; clear text alone is the least
@@ -128,62 +127,6 @@ func lower(s exposure.Severity) exposure.Severity {
 	default:
 		return exposure.Low
 	}
-}
-
-// minWindow is how long clients must have been watched before "only these
-// came" weighs anything; shorter windows only inform.
-const minWindow = 24 * time.Hour
-
-// ruleBeyondNeed compares how wide a row is bound with who really came.
-func ruleBeyondNeed(in *Input, r *row) {
-	if r.sock == nil || !r.reachable() || r.expected {
-		return
-	}
-	u := in.usageOf(r)
-	if u == nil || u.Count == 0 || !onlyLocal(in, u) {
-		return
-	}
-	window := in.Traffic.To.Sub(in.Traffic.From)
-	sev := exposure.Info
-	if window >= minWindow {
-		sev = exposure.Low
-	}
-	r.raise(exposure.Finding{Rule: "exposed-beyond-need", Severity: sev,
-		Title:       "bound wider than its clients: only this host itself used it",
-		Because:     []string{r.bound() + "; " + r.wallSays(), fmt.Sprintf("%d client addresses seen, all of this host (%s)", u.Count, windowText(in.Traffic))},
-		SafeBecause: []string{"the time watched may miss clients that come rarely"},
-	})
-}
-
-func onlyLocal(in *Input, u *exposure.Usage) bool {
-	return len(u.Clients) == u.Count && !slices.ContainsFunc(u.Clients, notOwn(in))
-}
-
-func windowText(t *exposure.Traffic) string {
-	d := t.To.Sub(t.From).Round(time.Second)
-	if d <= 0 {
-		return t.Source + " at one moment"
-	}
-	return fmt.Sprintf("%s over %s", t.Source, d)
-}
-
-// unusedAfter is how long nobody must have come before a listener is called
-// unused.
-const unusedAfter = 30 * 24 * time.Hour
-
-// ruleUnused raises listeners that nobody used in a long time watched.
-func ruleUnused(in *Input, r *row) {
-	if r.sock == nil || r.loopbackOnly() || in.Traffic == nil || in.Traffic.To.Sub(in.Traffic.From) < unusedAfter {
-		return
-	}
-	if u := in.usageOf(r); u == nil || u.Count > 0 {
-		return
-	}
-	r.raise(exposure.Finding{Rule: "unused-listener", Severity: exposure.Low,
-		Title:       "nobody used it",
-		Because:     []string{fmt.Sprintf("no client in %s", windowText(in.Traffic)), r.bound()},
-		SafeBecause: []string{"monthly or yearly jobs may need it"},
-	})
 }
 
 // ruleMismatch compares what spoke with what the port is for.

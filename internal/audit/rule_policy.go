@@ -71,7 +71,7 @@ func notInPolicy(r *row, against []string) exposure.Finding {
 
 // ruleMissing raises what the policy expects and nobody serves.
 func ruleMissing(in *Input) []exposure.Finding {
-	if in.Policy == nil {
+	if in.Policy == nil || in.HostUnknown {
 		return nil
 	}
 	var out []exposure.Finding

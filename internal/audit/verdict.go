@@ -31,6 +31,8 @@ func weigh(r *row) (exposure.Verdict, string) {
 		return exposure.Unneeded, "nobody used it in the time watched"
 	case r.worst() >= exposure.Low.Rank():
 		return exposure.Review, "it has findings"
+	case r.Views.Host == Unknown:
+		return exposure.Review, "it was seen serving; who listens there is not among the evidence"
 	case r.sock == nil:
 		return r.withoutListener()
 	case r.expected:
@@ -126,6 +128,7 @@ func summarize(in *Input, rep *Report, rows []*row) Summary {
 	s := Summary{Endpoints: len(rows), Addresses: len(in.Addrs),
 		Verdicts: map[exposure.Verdict]int{}, Findings: map[exposure.Severity]int{},
 		ShortLived: in.shortLived(), Notes: []string{}, Vantages: in.vantageNames(), Reach: in.reachAt(),
+		Traffic: in.watch(), Evidence: in.Evidence,
 	}
 	for _, r := range rows {
 		if r.reachable() {
@@ -147,7 +150,10 @@ func summarize(in *Input, rep *Report, rows []*row) Summary {
 		s.Asked = askedTCP(in.Scan)
 		s.Notes = append(s.Notes, everythingAnswers(in.Scan)...)
 	}
-	if len(s.Vantages) == 0 {
+	if in.Traffic != nil {
+		s.Notes = append(s.Notes, trafficNotes(in.Traffic)...)
+	}
+	if len(s.Vantages) == 0 && len(in.Evidence) == 0 {
 		s.Notes = append(s.Notes, "no outside view: a self-scan does not pass the hooks that a stranger's packets meet")
 	}
 	return s

@@ -11,7 +11,7 @@ import (
 // address when it is bound to all.
 func (r *row) seeWall(in *Input) {
 	if in.Wall == nil {
-		r.permit = exposure.Permit{Verdict: exposure.UnknownPermit, Why: "no rule set could be read"}
+		r.permit = exposure.Permit{Verdict: exposure.UnknownPermit, Why: in.noWall()}
 	} else {
 		r.permit = r.askWall(in)
 	}
@@ -20,6 +20,13 @@ func (r *row) seeWall(in *Input) {
 	}
 	r.Views.Firewall = r.permit.Verdict
 	r.Firewall = r.permit.Rules
+}
+
+func (in *Input) noWall() string {
+	if len(in.Evidence) > 0 {
+		return "no rule set is among the evidence"
+	}
+	return "no rule set could be read"
 }
 
 func (r *row) askWall(in *Input) exposure.Permit {
@@ -102,7 +109,8 @@ func (r *row) seeTraffic(in *Input) {
 	if u == nil {
 		return
 	}
-	v := &TrafficView{Clients: u.Count, Packets: u.Packets}
+	v := &TrafficView{Clients: u.Count, Packets: u.Packets, AtLeast: u.AtLeast}
+	r.UsedBy = u.Clients
 	if !u.Last.IsZero() {
 		last := u.Last
 		v.Last = &last
@@ -153,6 +161,8 @@ func lastFew(list []string, n int) []string {
 // bound says where the row listens.
 func (r *row) bound() string {
 	switch {
+	case r.Views.Host == Unknown:
+		return fmt.Sprintf("it answers at %s (%s)", r.Addr, r.Scope)
 	case r.Device != "":
 		return fmt.Sprintf("it listens on %s, bound to device %s", r.Addr, r.Device)
 	case r.Addr.IP.Unmap().IsUnspecified() && r.DualStack:

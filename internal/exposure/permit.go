@@ -85,11 +85,31 @@ type Usage struct {
 	Count   int
 	Packets uint64
 	Last    time.Time
+	// AtLeast: there may have been more clients than Count.
+	AtLeast bool
 }
 
-// Traffic is the traffic view: who used what between From and To.
+// Traffic is the traffic view: who used what between From and To. A listener
+// without a Usage is one of which nothing is known.
 type Traffic struct {
 	From, To time.Time
-	Source   string // "connections in the kernel's table", "capture", …
+	Source   string // "connections in the kernel's table", "packets seen", …
 	Usage    []Usage
+	// Watched is how much of the time between From and To was watched; 0: all.
+	Watched time.Duration
+	// Packets were looked at, Dropped were missed, as far as is known. Grade
+	// is the capture's, A to F; "" where there was none.
+	Packets, Dropped uint64
+	Grade            string
+	// Doubts are why it must not be concluded from this that nobody else came,
+	// one sentence each. Cannot is what it cannot know by its nature.
+	Doubts, Cannot []string
+}
+
+// Window is how long was watched.
+func (t *Traffic) Window() time.Duration {
+	if t.Watched > 0 {
+		return t.Watched
+	}
+	return t.To.Sub(t.From)
 }
