@@ -18,8 +18,8 @@ import (
 	"github.com/portreeve/portreeve/internal/scan/identify"
 )
 
-// gatherer collects the evidence of an audit: snapshot, scan, snapshot,
-// re-check, greetings, firewall, traffic.
+// gatherer collects the evidence of an audit: snapshot, traffic, scan,
+// snapshot, re-check, greetings, firewall.
 type gatherer struct {
 	s       *streams
 	reader  *host.Reader
@@ -47,12 +47,11 @@ func (g *gatherer) gather(ctx context.Context) (*audit.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.in.Self, g.in.Before = before.Self, before
+	g.in.Self, g.in.Before, g.in.After = before.Self, before, before
+	g.traffic(ctx)
 	wall := g.startFirewall(ctx)
-	watch := g.startTraffic(ctx)
 	sc := g.scan(ctx)
 	wall()
-	watch(g.in)
 	g.in.After = g.in.Before
 	if after, err := g.snapshot(ctx); err == nil {
 		g.in.After = after

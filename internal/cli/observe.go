@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/audit"
@@ -17,27 +16,53 @@ const (
 	maxConnections = 200_000
 )
 
-// startTraffic begins to watch who uses the listeners. The returned function
-// waits for the end of the watch (at least one look) and hands it over.
-func (g *gatherer) startTraffic(ctx context.Context) func(*audit.Input) {
+// traffic watches who uses the listeners: one look at the connection table, or
+// for as long as --observe says the table and every packet. It runs before
+// anything of ours is sent, so that no probe and no greeting of this audit is
+// taken for a client.
+func (g *gatherer) traffic(ctx context.Context) {
+	if g.observe == 0 {
+		from := time.Now()
+		snap, gaps := g.look(ctx)
+		g.in.Gaps = append(g.in.Gaps, gaps...)
+		g.in.Traffic = audit.UsageOf(g.in.Self, []exposure.Snapshot{snap}, from.UTC(), time.Now().UTC())
+		return
+	}
+	packets := g.watchPackets(ctx)
 	from := time.Now()
+	snaps := g.looks(ctx, from)
+	to := time.Now()
+	if packets != nil {
+		packets.stop()
+	}
+	if again, err := g.snapshot(ctx); err == nil {
+		g.in.Before, g.in.After = again, again
+	}
+	g.in.Traffic = audit.UsageOf(g.in.Self, snaps, from.UTC(), to.UTC())
+	g.in.Traffic.Cannot = []string{"clients that come more rarely than that"}
+	if packets != nil {
+		packets.tell(g)
+	} else {
+		g.in.Traffic.Cannot = append(g.in.Traffic.Cannot, "connections that lasted less than half a second, and clients of UDP servers")
+	}
+}
+
+// looks reads the connection table until the time is over, at least once.
+func (g *gatherer) looks(ctx context.Context, from time.Time) []exposure.Snapshot {
+	bar := newProgress(g.s)
+	defer bar.clear()
 	var snaps []exposure.Snapshot
-	var gaps []exposure.Gap
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			snap, gap := g.look(ctx)
-			snaps, gaps = append(snaps, snap), gap
-			if time.Since(from)+observePace > g.observe || !sleep(ctx, observePace) {
-				return
-			}
-			snaps = compact(snaps)
+	for {
+		snap, gaps := g.look(ctx)
+		snaps = compact(append(snaps, snap))
+		left := g.observe - time.Since(from)
+		if left > 0 {
+			bar.say("watching who connects: " + left.Round(time.Second).String() + " left")
 		}
-	})
-	return func(in *audit.Input) {
-		watch.Wait()
-		in.Gaps = append(in.Gaps, gaps...)
-		in.Traffic = audit.UsageOf(in.Self, snaps, from.UTC(), time.Now().UTC())
+		if left <= 0 || !sleep(ctx, min(left, observePace)) {
+			g.in.Gaps = append(g.in.Gaps, gaps...)
+			return snaps
+		}
 	}
 }
 

@@ -32,6 +32,17 @@ func (p *progress) show(done, total int64) {
 	fmt.Fprintf(p.s.err, "\rasking every port: %3d %%", done*100/total)
 }
 
+// say draws other words.
+func (p *progress) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.on {
+		return
+	}
+	p.drawn = true
+	fmt.Fprint(p.s.err, "\r\x1b[K"+text)
+}
+
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
