@@ -25,6 +25,7 @@ type flowSink struct {
 	ports       flow.Ports
 	pairs       flow.Pairs
 	first, last int64
+	notes       []string
 
 	out   io.Writer // --by flow: where flows go as they leave the table
 	lines report.FlowLines
@@ -47,16 +48,29 @@ func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink 
 func (k *flowSink) Take(items traffic.Items) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.first == 0 && k.last == 0 {
-		k.first, k.last = items.Seen[0].When, items.Seen[0].When
+	for i := range items.Captured {
+		k.note(items.Captured[i].Time)
+		k.watch.Packet(&items.Decoded[i], items.Captured[i].Time)
 	}
-	for i := range items.Decoded {
-		when := items.Seen[i].When
-		k.first, k.last = min(k.first, when), max(k.last, when)
-		k.watch.Packet(&items.Decoded[i], when)
-	}
-	k.table.AddBatch(items.Decoded, items.Seen)
+	k.table.AddLooked(items.Decoded, items.Looked)
 	return k.err
+}
+
+// addTally counts a conversation that the kernel counted.
+func (k *flowSink) addTally(c *flow.Tally) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.note(c.First)
+	k.note(c.Last)
+	k.table.AddTally(c)
+}
+
+// note widens the time that was seen.
+func (k *flowSink) note(when int64) {
+	if k.first == 0 && k.last == 0 {
+		k.first, k.last = when, when
+	}
+	k.first, k.last = min(k.first, when), max(k.last, when)
 }
 
 // emit takes a flow that leaves the table.
@@ -137,7 +151,7 @@ func (k *flowSink) tell(s *streams, src *source, gaps []exposure.Gap) error {
 func (k *flowSink) document(src *source, gaps []exposure.Gap) *report.Traffic {
 	t := &report.Traffic{
 		Taken: time.Now().UTC(), Host: hostname(), Source: k.f.sourceName(), Quality: k.table.Quality(), Lost: src.stats(),
-		Gaps: gaps, ByWho: k.f.by == byPair, Service: k.service,
+		Gaps: gaps, Notes: k.notes, ByWho: k.f.by == byPair, Service: k.service,
 	}
 	if t.Quality.Packets > 0 {
 		t.From, t.To = time.Unix(0, k.first).UTC(), time.Unix(0, k.last).UTC()

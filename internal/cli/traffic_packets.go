@@ -33,6 +33,9 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 	if !src.live {
 		o.Matcher = sel.matcher()
 	}
+	if t.flows != nil {
+		o.Table = t.flows.table
+	}
 	gaps, err := incomplete(traffic.Run(runCtx, src.rings, o, t))
 	if err != nil {
 		return errors.Join(err, t.abandon())

@@ -50,7 +50,7 @@ func resolveHost(ctx context.Context, name string) ([]netip.Addr, error) {
 
 func (s *selection) compile(link wire.LinkType, live bool) (*filter.Program, error) {
 	o := s.o
-	o.Link, o.VLANMeta, o.PacketInfo = link, live, live
+	o.Link, o.VLANMeta, o.PacketInfo, o.File = link, live, live, !live
 	return filter.Compile(s.text, o)
 }
 
@@ -94,7 +94,7 @@ func (matchNothing) Match(*capture.Packet) bool { return false }
 type programMatcher struct{ p *filter.Program }
 
 func (m programMatcher) Match(c *capture.Packet) bool {
-	return m.p.Match(c.Data, c.Wire, filter.Meta{HasVLAN: c.HasVLAN, VLANTCI: c.VLANTCI, VLANProto: c.VLANProto})
+	return m.p.Match(c.Data, c.Wire, filter.Meta{HasVLAN: c.HasVLAN, VLANTCI: c.VLANTCI, VLANProto: c.VLANProto, Interface: c.Interface})
 }
 
 // kernelFilter is the run's filter as the kernel runs it; nil without one.

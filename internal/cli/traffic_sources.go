@@ -18,6 +18,8 @@ type source struct {
 	live  bool
 	close io.Closer // the file under a capture file
 	begun time.Time
+	// before are the losses of who counted before the rings.
+	before capture.Stats
 }
 
 func (f *trafficFlags) open(s *streams, sel *selection) (*source, error) {
@@ -73,7 +75,7 @@ func listenError(err error) error {
 
 // stats adds up what the sources know they lost.
 func (src *source) stats() capture.Stats {
-	var sum capture.Stats
+	sum := src.before
 	for _, r := range src.rings {
 		st := r.Stats()
 		sum.Received += st.Received

@@ -41,7 +41,7 @@ func (l *PacketLines) Append(dst []byte, c *capture.Packet, p *wire.Packet) []by
 	if l.Verbose || p.Kind != wire.KindIP {
 		dst = append(dst, " frame "...)
 		dst = strconv.AppendUint(dst, uint64(c.Wire), 10)
-		if uint32(len(c.Data)) < c.Wire {
+		if c.Truncated() {
 			dst = append(dst, " stored "...)
 			dst = strconv.AppendUint(dst, uint64(len(c.Data)), 10)
 		}

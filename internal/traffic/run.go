@@ -24,6 +24,9 @@ type Options struct {
 	Matcher func(wire.LinkType) (Matcher, error)
 	// Outer stops decoding at the outermost IP packet.
 	Outer bool
+	// Table, where set, is asked beside the reading what it will need to know
+	// of each packet (Items.Looked).
+	Table *flow.Table
 	// Count ends the run after so many selected packets; 0: never.
 	Count uint64
 	// Tick, where set, is called beside the packets whenever a source had
@@ -32,11 +35,11 @@ type Options struct {
 }
 
 // Items are selected packets, one at each index: as captured, as decoded, and
-// what the flow table wants to know of its capture.
+// with Options.Table what the table knows of them already.
 type Items struct {
 	Captured []capture.Packet
 	Decoded  []wire.Packet
-	Seen     []flow.Seen
+	Looked   []flow.Looked
 }
 
 // Len is how many packets there are.
@@ -56,7 +59,7 @@ var errEnough = errors.New("enough packets")
 const piece = 256
 
 // ahead is how many pieces a reader may be ahead of the sink.
-const ahead = 6
+const ahead = 12
 
 // grace is how long closed sources are waited for.
 const grace = 300 * time.Millisecond
@@ -99,7 +102,7 @@ type run struct {
 type chunk struct {
 	captured [piece]capture.Packet
 	decoded  [piece]wire.Packet
-	seen     [piece]flow.Seen
+	looked   [piece]flow.Looked
 	n        int
 	batch    *capture.Batch
 	from     *reader
@@ -107,7 +110,11 @@ type chunk struct {
 
 // items are the first n.
 func (c *chunk) items(n int) Items {
-	return Items{Captured: c.captured[:n], Decoded: c.decoded[:n], Seen: c.seen[:n]}
+	it := Items{Captured: c.captured[:n], Decoded: c.decoded[:n]}
+	if c.from.run.o.Table != nil {
+		it.Looked = c.looked[:n]
+	}
+	return it
 }
 
 func (r *run) halt(sources []capture.Source) {
@@ -155,7 +162,7 @@ func (r *run) feed(ctx context.Context, sources []capture.Source, sink Sink) err
 					patience = time.After(grace)
 				}
 			}
-			c.release()
+			c.release(len(r.full) == 0)
 		case <-done:
 			done, patience = nil, time.After(grace)
 		case <-patience: // a read from a pipe that nobody writes to
@@ -184,13 +191,18 @@ func (r *run) take(c *chunk, sink Sink, taken *uint64) error {
 	return nil
 }
 
-func (c *chunk) release() {
+// release gives a piece back. A reader that waits is not woken for each: that
+// costs more than the piece.
+func (c *chunk) release(idle bool) {
 	if c.batch != nil {
 		c.batch.Release()
 		c.from.batches <- c.batch
 	}
 	c.n, c.batch = 0, nil
-	c.from.chunks <- c
+	c.from.spent = append(c.from.spent, c)
+	if len(c.from.spent) >= ahead/2 || idle {
+		c.from.refill()
+	}
 }
 
 func (r *run) fail(err error) {
@@ -224,6 +236,7 @@ type reader struct {
 	chunks  chan *chunk
 	batches chan *capture.Batch
 	decoder wire.Decoder
+	spent   []*chunk // on their way back; the sink's
 
 	link    wire.LinkType
 	known   bool
@@ -237,6 +250,13 @@ func newReader(r *run) *reader {
 		rd.batches <- new(capture.Batch)
 	}
 	return rd
+}
+
+func (rd *reader) refill() {
+	for _, c := range rd.spent {
+		rd.chunks <- c
+	}
+	rd.spent = rd.spent[:0]
 }
 
 // hand decodes a batch piece by piece. The last piece carries it, so that its
@@ -266,11 +286,13 @@ func (rd *reader) hand(b *capture.Batch) error {
 func (rd *reader) decode(c *chunk, p *capture.Packet) {
 	n := c.n
 	c.captured[n] = *p
-	c.seen[n] = flow.Seen{When: p.Time, Wire: p.Wire, Stored: uint32(len(p.Data))}
 	w := &c.decoded[n]
 	rd.decoder.Decode(p.Link, p.Data, p.Wire, w)
 	if p.HasVLAN {
 		w.AddVLAN(p.VLANTCI)
+	}
+	if t := rd.run.o.Table; t != nil {
+		t.Look(w, flow.Seen{When: p.Time, Wire: p.Wire, Stored: stored(p)}, &c.looked[n])
 	}
 	c.n++
 }
@@ -287,4 +309,12 @@ func (rd *reader) selects(p *capture.Packet) (bool, error) {
 		rd.link, rd.matcher, rd.known = p.Link, m, true
 	}
 	return rd.matcher.Match(p), nil
+}
+
+// stored is how much of a frame is there, with the tag that is in its metadata.
+func stored(p *capture.Packet) uint32 {
+	if p.Truncated() {
+		return uint32(len(p.Data))
+	}
+	return max(uint32(len(p.Data)), p.Wire)
 }

@@ -33,11 +33,10 @@ const (
 	headBytes = 16
 )
 
-// seen notes a packet, of whose key flow is made, and tells whether it is a copy of a recent one.
-func (c *copies) seen(flow uint64, p *wire.Packet, when int64) bool {
-	h := contentHash(flow, p)
-	s := c.at(h)
-	now := sighting{hash: uint32(h >> 32), when: uint32(uint64(when) >> 10), link: linkHash(p), hops: p.TTL}
+// seen notes a packet and tells whether it is a copy of a recent one.
+func (c *copies) seen(l *Looked, p *wire.Packet) bool {
+	s := c.at(l.content)
+	now := sighting{hash: uint32(l.content >> 32), when: uint32(uint64(l.seen.When) >> 10), link: l.link, hops: l.hops}
 	old := *s
 	*s = now
 	return old.hash == now.hash && old.when != 0 && isCopy(&old, &now, p)

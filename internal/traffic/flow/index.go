@@ -1,5 +1,7 @@
 package flow
 
+import "unsafe"
+
 // index finds records by hash: open addressing with 32-bit slots, each a
 // record's number plus one and some bits of the hash, so that a look-up reads
 // one line of the index and one record.
@@ -66,6 +68,7 @@ func (x *index) grow(hashAt func(number uint32) uint32) {
 	}
 	old := x.slots
 	x.slots, x.used = make([]uint32, 2*len(old)), 0
+	inLargePages(unsafe.Pointer(&x.slots[0]), 4*uintptr(len(x.slots)))
 	for _, s := range old {
 		if s != 0 {
 			number := s&numberMask - 1

@@ -16,7 +16,7 @@ func (t *Table) addSlowly(p *wire.Packet, when int64) {
 	hash := hashOf(k.mix(t.seed))
 	number, side := t.lookUp(&k, hash)
 	if number != none {
-		if r := t.record(number); t.over(number, r, when) || t.reused(number, r, p) {
+		if r := t.record(number); t.over(number, r, side, when) || t.reused(number, r, p) {
 			t.supersede(number, r)
 			number = none
 		}

@@ -3,6 +3,7 @@ package flow
 import (
 	"math"
 	"time"
+	"unsafe"
 )
 
 // place gives the number of a record that may be used.
@@ -13,10 +14,27 @@ func (t *Table) place() uint32 {
 		return number
 	}
 	if int(t.made>>slabBits) == len(t.slabs) {
-		t.slabs = append(t.slabs, new(slab))
+		t.addSlabs()
 	}
 	t.made++
 	return t.made - 1
+}
+
+// blockOf is how many slabs are made at once when there are that many already:
+// together they fill large pages, without which each look at a flow costs
+// finding its page first.
+const blockOf = 16
+
+func (t *Table) addSlabs() {
+	if len(t.slabs) < blockOf {
+		t.slabs = append(t.slabs, new(slab))
+		return
+	}
+	block := new([blockOf]slab)
+	inLargePages(unsafe.Pointer(block), unsafe.Sizeof(*block))
+	for i := range block {
+		t.slabs = append(t.slabs, &block[i])
+	}
 }
 
 const (

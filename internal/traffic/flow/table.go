@@ -49,8 +49,7 @@ type Table struct {
 	words   map[string]string
 	scratch []byte
 	flow    Flow
-	key     key
-	ahead   [aheadOf]lookedAt
+	ahead   [aheadOf]Looked
 	touched uint32 // keeps the compiler from leaving out what AddBatch reads
 
 	fragments fragments
@@ -88,18 +87,13 @@ func (t *Table) rest(number uint32) *rest {
 // Add takes one packet that the filter selected: when in Unix nanoseconds, its
 // length on the wire and what was stored of it. It keeps nothing of p.
 func (t *Table) Add(p *wire.Packet, when int64, wireLen, stored uint32) {
-	var mixed uint64
-	k := &t.key
-	ok := p.Kind == wire.KindIP && keyOf(p, k)
-	if p.Kind == wire.KindIP {
-		mixed = k.mix(t.seed)
-	}
-	t.add(p, ok, mixed, Seen{When: when, Wire: wireLen, Stored: stored})
+	l := &t.ahead[0]
+	t.Look(p, Seen{When: when, Wire: wireLen, Stored: stored}, l)
+	t.add(p, l)
 }
 
-// add is Add when the key is in t.key, if it could be known (ok), and mixed.
-func (t *Table) add(p *wire.Packet, ok bool, mixed uint64, s Seen) {
-	q := &t.quality
+func (t *Table) add(p *wire.Packet, l *Looked) {
+	q, s := &t.quality, &l.seen
 	q.Packets++
 	q.Bytes += uint64(s.Wire)
 	if s.Stored < s.Wire {
@@ -113,47 +107,48 @@ func (t *Table) add(p *wire.Packet, ok bool, mixed uint64, s Seen) {
 		q.Other++
 	case wire.KindIP:
 		q.noteSize(p)
-		if t.copies.seen(mixed, p, s.When) {
+		if t.copies.seen(l, p) {
 			q.Duplicates++
 		}
-		t.addIP(p, ok, mixed, s)
+		t.addIP(p, l)
 	default:
 		q.Undecoded++
 	}
 }
 
-func (t *Table) addIP(p *wire.Packet, ok bool, mixed uint64, s Seen) {
+func (t *Table) addIP(p *wire.Packet, l *Looked) {
+	when, length := l.seen.When, l.seen.Wire
 	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) {
 		t.quality.Fragments++
 		if p.FragOffset != 0 {
-			t.laterFragment(p, s.When, s.Wire)
+			t.laterFragment(p, when, length)
 			return
 		}
 	}
-	if !ok {
+	if !l.ok {
 		t.quality.Undecoded++
 		return
 	}
-	k, hash := &t.key, hashOf(mixed)
+	k, hash := &l.key, hashOf(l.mixed)
 	number, side := t.lookUp(k, hash)
 	if number != none {
-		if r := t.record(number); t.over(number, r, s.When) || t.reused(number, r, p) {
+		if r := t.record(number); t.over(number, r, side, when) || t.reused(number, r, p) {
 			t.supersede(number, r)
 			number = none
 		}
 	}
 	if number == none {
-		number, side = t.create(k, hash, p, s.When), 0
+		number, side = t.create(k, hash, p, when), 0
 	}
 	r := t.record(number)
-	t.count(r, side, s.When, 1, uint64(s.Wire))
-	t.follow(number, r, side, p, s.When)
+	t.count(r, side, when, 1, uint64(length))
+	t.follow(number, r, side, p, when)
 	t.last = number
 	if p.HasQuote {
-		t.quoted(p)
+		t.quoted(p, k.bits&bitIPv6)
 	}
 	if p.IsFragment && p.MoreFragments {
-		t.firstFragment(p, k, s.When)
+		t.firstFragment(p, k, when)
 	}
 }
 
@@ -286,12 +281,12 @@ func toGroup(p *wire.Packet) bool {
 }
 
 // quoted marks the flow of which an ICMP error speaks, if it is known.
-func (t *Table) quoted(p *wire.Packet) {
+func (t *Table) quoted(p *wire.Packet, family traits) {
 	q := &p.Quote
 	if q.Proto == protoICMP || q.Proto == protoICMP6 || hasPorts(q.Proto) && !q.HasPorts {
 		return
 	}
-	k := key{src: q.Src, dst: q.Dst, proto: q.Proto, bits: t.key.bits & bitIPv6}
+	k := key{src: q.Src, dst: q.Dst, proto: q.Proto, bits: family}
 	if q.HasPorts {
 		k.srcPort, k.dstPort = q.SrcPort, q.DstPort
 	}

@@ -145,6 +145,7 @@ func TestNewFlow(t *testing.T) {
 		"five minutes' silence":      {6, open(packet{from: 1, flags: ack, seq: 101, ack: 501, len: 1, at: 300 * sec}), 2},
 		"nearly":                     {6, open(packet{from: 1, flags: ack, seq: 101, ack: 501, len: 1, at: 299 * sec}), 1},
 		"unanswered for 5 s":         {6, []packet{{from: 1, flags: syn, seq: 1}, {from: 1, flags: syn, seq: 1, at: 5 * sec}}, 2},
+		"answered after 6 s":         {6, []packet{{from: 1, flags: syn, seq: 1}, {from: 2, flags: syn | ack, seq: 9, ack: 2, at: 6 * sec}}, 1},
 		"unanswered for 4 s":         {6, []packet{{from: 1, flags: syn, seq: 1}, {from: 1, flags: syn, seq: 1, at: 4 * sec}}, 1},
 		"UDP, a minute":              {17, []packet{{from: 1}, {from: 2, at: 60 * sec}}, 2},
 		"UDP, less":                  {17, []packet{{from: 1}, {from: 2, at: 59 * sec}}, 1},

@@ -150,8 +150,9 @@ func (s *segment) close(when int64) {
 	}
 }
 
-// over tells whether Zeek would have ended the flow before a packet at when.
-func (t *Table) over(number uint32, r *record, when int64) bool {
+// over tells whether Zeek would have ended the flow before a packet at when
+// from a side; but an answer that comes late is the attempt's all the same.
+func (t *Table) over(number uint32, r *record, side int, when int64) bool {
 	idle := when - r.last
 	if r.proto != protoTCP {
 		return idle >= silence
@@ -160,7 +161,7 @@ func (t *Table) over(number uint32, r *record, when int64) bool {
 		return when >= t.rest(number).deadline
 	}
 	orig, resp := &r.end[r.originator()], &r.end[1-r.originator()]
-	if resp.state == inactive && (orig.state == synSent || orig.state == synACKSent) {
+	if side == r.originator() && resp.state == inactive && (orig.state == synSent || orig.state == synACKSent) {
 		if d := t.rest(number).deadline; d != noDeadline && when >= d {
 			return true
 		}
