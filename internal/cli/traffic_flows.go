@@ -44,13 +44,21 @@ func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink 
 	return k
 }
 
+// ask has the reader do what can be done beside the counting.
+func (k *flowSink) ask(o traffic.Options) traffic.Options {
+	o.Table, o.Watch = k.table, k.watch
+	return o
+}
+
 // Take counts packets.
 func (k *flowSink) Take(items traffic.Items) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i := range items.Captured {
-		k.note(items.Captured[i].Time)
-		k.watch.Packet(&items.Decoded[i], items.Captured[i].Time)
+	for i := range items.Looked {
+		k.note(items.Looked[i].When())
+		if items.Begins[i] || k.watch.Control(items.Looked[i].Ports()) {
+			k.watch.Packet(&items.Decoded[i], items.Captured[i].Time)
+		}
 	}
 	k.table.AddLooked(items.Decoded, items.Looked)
 	return k.err

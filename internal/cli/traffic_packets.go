@@ -34,7 +34,7 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 		o.Matcher = sel.matcher()
 	}
 	if t.flows != nil {
-		o.Table = t.flows.table
+		o = t.flows.ask(o)
 	}
 	gaps, err := incomplete(traffic.Run(runCtx, src.rings, o, t))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/traffic/capture"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
+	"github.com/portreeve/portreeve/internal/traffic/negotiate"
 	"github.com/portreeve/portreeve/internal/traffic/wire"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	// Table, where set, is asked beside the reading what it will need to know
 	// of each packet (Items.Looked).
 	Table *flow.Table
+	// Watch, where set, is asked beside the reading whether a payload concerns
+	// it (Items.Begins).
+	Watch *negotiate.Watcher
 	// Count ends the run after so many selected packets; 0: never.
 	Count uint64
 	// Tick, where set, is called beside the packets whenever a source had
@@ -35,11 +39,12 @@ type Options struct {
 }
 
 // Items are selected packets, one at each index: as captured, as decoded, and
-// with Options.Table what the table knows of them already.
+// with Options.Table and Watch what those know of them already.
 type Items struct {
 	Captured []capture.Packet
 	Decoded  []wire.Packet
 	Looked   []flow.Looked
+	Begins   []bool
 }
 
 // Len is how many packets there are.
@@ -103,6 +108,7 @@ type chunk struct {
 	captured [piece]capture.Packet
 	decoded  [piece]wire.Packet
 	looked   [piece]flow.Looked
+	begins   [piece]bool
 	n        int
 	batch    *capture.Batch
 	from     *reader
@@ -113,6 +119,9 @@ func (c *chunk) items(n int) Items {
 	it := Items{Captured: c.captured[:n], Decoded: c.decoded[:n]}
 	if c.from.run.o.Table != nil {
 		it.Looked = c.looked[:n]
+	}
+	if c.from.run.o.Watch != nil {
+		it.Begins = c.begins[:n]
 	}
 	return it
 }
@@ -293,6 +302,9 @@ func (rd *reader) decode(c *chunk, p *capture.Packet) {
 	}
 	if t := rd.run.o.Table; t != nil {
 		t.Look(w, flow.Seen{When: p.Time, Wire: p.Wire, Stored: stored(p)}, &c.looked[n])
+	}
+	if o := rd.run.o.Watch; o != nil {
+		c.begins[n] = o.Begins(w)
 	}
 	c.n++
 }

@@ -10,29 +10,47 @@ type Seen struct {
 }
 
 // Looked is what can be told of a packet without the flows: its key, as far
-// as it could be known, and hashes. Table.Look fills it.
+// as it could be known, hashes, and what most packets are counted by, so that
+// the packet itself need not be fetched again. Table.Look fills it.
 type Looked struct {
 	key            key
 	mixed, content uint64
 	seen           Seen
+	seq, ack       uint32
+	payload        uint32 // its length
+	flags          uint16
 	link           uint16
 	hops           uint8
 	ip, ok         bool // it is an IP packet; its key is known
+	plain          bool // nothing is to be noted but what is here
+	tcp            bool
+	whole          bool // all of the payload was captured
+	shut           bool // TCP's window is 0
 }
 
 // Look tells what Add needs to know of a packet before it touches a flow. It
 // changes nothing and may run beside Add in another goroutine: that is half
 // of the work.
 func (t *Table) Look(p *wire.Packet, s Seen, l *Looked) {
-	l.seen, l.ip = s, p.Kind == wire.KindIP
+	l.seen, l.ip, l.plain = s, p.Kind == wire.KindIP, false
 	if !l.ip {
-		l.ok = false
+		l.ok, l.key.srcPort, l.key.dstPort = false, 0, 0
 		return
 	}
 	l.ok = keyOf(p, &l.key)
 	l.mixed = l.key.mix(t.seed)
 	l.content, l.link, l.hops = contentHash(l.mixed, p), linkHash(p), p.TTL
+	l.flags, l.seq, l.ack, l.payload = p.Flags, p.Seq, p.Ack, p.PayloadLen
+	l.tcp, l.shut, l.whole = p.HasTCP, p.Window == 0, uint32(len(p.Payload)) >= p.PayloadLen
+	l.plain = l.ok && p.Problem == wire.NoProblem && !p.IsFragment && !p.HasQuote && p.IPLen <= ethernetMTU &&
+		(p.Proto == protoTCP && l.tcp || p.Proto == protoUDP)
 }
+
+// When is when the packet was taken.
+func (l *Looked) When() int64 { return l.seen.When }
+
+// Ports are the packet's, or what its flow has for them.
+func (l *Looked) Ports() (src, dst uint16) { return l.key.srcPort, l.key.dstPort }
 
 // aheadOf are how many packets are looked up before the first of them is
 // counted: what they touch has to stay in the first cache meanwhile.

@@ -20,18 +20,21 @@ func (t *Table) place() uint32 {
 	return t.made - 1
 }
 
-// blockOf is how many slabs are made at once when there are that many already:
-// together they fill large pages, without which each look at a flow costs
-// finding its page first.
-const blockOf = 16
+// From firstBlock slabs on as many are made at once as there are, up to
+// lastBlock: one block fills large pages, without which each look at a flow
+// costs finding its page first. What is not used of it costs nothing.
+const (
+	firstBlock = 16
+	lastBlock  = 128
+)
 
 func (t *Table) addSlabs() {
-	if len(t.slabs) < blockOf {
+	if len(t.slabs) < firstBlock {
 		t.slabs = append(t.slabs, new(slab))
 		return
 	}
-	block := new([blockOf]slab)
-	inLargePages(unsafe.Pointer(block), unsafe.Sizeof(*block))
+	block := make([]slab, min(len(t.slabs), lastBlock))
+	inLargePages(unsafe.Pointer(&block[0]), uintptr(len(block))*unsafe.Sizeof(block[0]))
 	for i := range block {
 		t.slabs = append(t.slabs, &block[i])
 	}

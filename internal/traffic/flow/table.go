@@ -99,6 +99,10 @@ func (t *Table) add(p *wire.Packet, l *Looked) {
 	if s.Stored < s.Wire {
 		q.Truncated++
 	}
+	if l.plain {
+		t.addPlain(p, l)
+		return
+	}
 	if p.Problem != wire.NoProblem {
 		q.Problems[p.Problem]++
 	}
@@ -117,11 +121,11 @@ func (t *Table) add(p *wire.Packet, l *Looked) {
 }
 
 func (t *Table) addIP(p *wire.Packet, l *Looked) {
-	when, length := l.seen.When, l.seen.Wire
+	when := l.seen.When
 	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) {
 		t.quality.Fragments++
 		if p.FragOffset != 0 {
-			t.laterFragment(p, when, length)
+			t.laterFragment(p, when, l.seen.Wire)
 			return
 		}
 	}
@@ -129,27 +133,42 @@ func (t *Table) addIP(p *wire.Packet, l *Looked) {
 		t.quality.Undecoded++
 		return
 	}
-	k, hash := &l.key, hashOf(l.mixed)
-	number, side := t.lookUp(k, hash)
+	number, side := t.flowOf(p, l)
+	t.follow(number, t.record(number), side, p, l)
+	if p.HasQuote {
+		t.quoted(p, l.key.bits&bitIPv6)
+	}
+	if p.IsFragment && p.MoreFragments {
+		t.firstFragment(p, &l.key, when)
+	}
+}
+
+// addPlain is add for the common packet: TCP or UDP, whole, not too large.
+func (t *Table) addPlain(p *wire.Packet, l *Looked) {
+	if t.copies.seen(l, p) {
+		t.quality.Duplicates++
+	}
+	number, side := t.flowOf(p, l)
+	t.follow(number, t.record(number), side, p, l)
+}
+
+// flowOf counts a packet in its flow and gives that, and the sender's side.
+func (t *Table) flowOf(p *wire.Packet, l *Looked) (number uint32, side int) {
+	hash, when := hashOf(l.mixed), l.seen.When
+	number, side = t.lookUp(&l.key, hash)
 	if number != none {
-		if r := t.record(number); t.over(number, r, side, when) || t.reused(number, r, p) {
+		r := t.record(number)
+		if t.over(number, r, side, when) || l.tcp && l.flags&flagSYN != 0 && t.reused(number, r, p) {
 			t.supersede(number, r)
 			number = none
 		}
 	}
 	if number == none {
-		number, side = t.create(k, hash, p, when), 0
+		number, side = t.create(&l.key, hash, p, when), 0
 	}
-	r := t.record(number)
-	t.count(r, side, when, 1, uint64(length))
-	t.follow(number, r, side, p, when)
+	t.count(t.record(number), side, when, 1, uint64(l.seen.Wire))
 	t.last = number
-	if p.HasQuote {
-		t.quoted(p, k.bits&bitIPv6)
-	}
-	if p.IsFragment && p.MoreFragments {
-		t.firstFragment(p, k, when)
-	}
+	return number, side
 }
 
 // lookUp gives the record of a key and the side of the packet's sender.
@@ -188,11 +207,11 @@ func (t *Table) count(r *record, side int, when int64, packets, bytes uint64) {
 func (r *record) conversation() bool { return hasPorts(r.proto) && !r.has(bitGroup) }
 
 // follow takes the packet into the flow's state and history.
-func (t *Table) follow(number uint32, r *record, side int, p *wire.Packet, when int64) {
+func (t *Table) follow(number uint32, r *record, side int, p *wire.Packet, l *Looked) {
 	switch r.proto {
 	case protoTCP:
-		if p.HasTCP && !r.ordinary(side, p) {
-			t.tcp(number, r, side, p, when)
+		if l.tcp && !r.ordinary(side, l) {
+			t.tcp(number, r, side, p, l.seen.When)
 		}
 	case protoUDP, protoUDPLite:
 		t.once(number, r, side, markData, 'D')

@@ -42,31 +42,31 @@ const far = 1 << 30
 // ordinary takes the next data or acknowledgement of a connection that is up,
 // which changes neither states nor history. It tells false, having changed
 // nothing, when there is more to it; then tcp is asked.
-func (r *record) ordinary(side int, p *wire.Packet) bool {
+func (r *record) ordinary(side int, l *Looked) bool {
 	e, o := &r.end[side], &r.end[1-side]
-	if p.Flags&(flagSYN|flagFIN|flagRST|flagACK) != flagACK || p.Window == 0 ||
+	if l.flags&(flagSYN|flagFIN|flagRST|flagACK) != flagACK || l.shut ||
 		!e.state.up() || !o.state.up() || (e.marks|o.marks)&markHole != 0 {
 		return false
 	}
 	want := markSeen | markACK
-	if p.PayloadLen > 0 {
+	if l.payload > 0 {
 		want = markSeen | markData
 	}
-	end := p.Seq + p.PayloadLen
-	grown, acked := after(end, e.last), after(p.Ack, o.ack)
-	if e.marks&want != want || acked < 0 || after(p.Ack, o.next) > 0 || acked > tooFar {
+	end := l.seq + l.payload
+	grown, acked := after(end, e.last), after(l.ack, o.ack)
+	if e.marks&want != want || acked < 0 || after(l.ack, o.next) > 0 || acked > tooFar {
 		return false
 	}
-	if p.PayloadLen > 0 {
-		if p.Seq != e.last || p.Seq != e.next || grown > tooFar ||
-			uint32(len(p.Payload)) < p.PayloadLen || r.bytes[side] > far {
+	if l.payload > 0 {
+		if l.seq != e.last || l.seq != e.next || grown > tooFar ||
+			!l.whole || r.bytes[side] > far {
 			return false
 		}
 		e.last, e.next = end, end
 	} else if grown > 0 {
 		return false
 	}
-	o.ack = p.Ack
+	o.ack = l.ack
 	return true
 }
 

@@ -103,15 +103,25 @@ func (s *ports) remove(p uint16)   { s[p>>6] &^= 1 << (p & 63) }
 // For what is no control traffic it costs a few nanoseconds and allocates
 // nothing.
 func (w *Watcher) Packet(p *wire.Packet, when int64) {
-	if w.control.has(p.SrcPort) || w.control.has(p.DstPort) {
+	if w.Control(p.SrcPort, p.DstPort) {
 		w.look(p, when)
-		return
+	} else if w.Begins(p) {
+		w.word(p, when)
 	}
-	if len(p.Payload) >= 8 {
-		if c := p.Payload[0]; w.starts[c>>6]&(1<<(c&63)) != 0 {
-			w.word(p, when)
-		}
+}
+
+// Control tells whether a packet between these ports may be control traffic.
+// Packet need not be called when neither Control nor Begins says so.
+func (w *Watcher) Control(src, dst uint16) bool { return w.control.has(src) || w.control.has(dst) }
+
+// Begins tells whether a payload begins as control messages do that come on
+// any port. It may be called beside Packet, from another goroutine.
+func (w *Watcher) Begins(p *wire.Packet) bool {
+	if len(p.Payload) < 8 {
+		return false
 	}
+	c := p.Payload[0]
+	return w.starts[c>>6]&(1<<(c&63)) != 0
 }
 
 // look reads a packet with a port of the tables.
