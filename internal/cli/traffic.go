@@ -16,6 +16,7 @@ const (
 	byPair   = "pair"
 	byFlow   = "flow"
 	byPacket = "packet"
+	byServer = "server"
 )
 
 // How live traffic is counted (--method).
@@ -59,6 +60,7 @@ fills the screen.`,
   portreeve traffic -i eth1 --duration 15m       the ports used, as a table
   portreeve traffic -r web.pcap --by flow        conversations of a capture
   portreeve traffic -i eth1 --by packet tcp port 80
+  portreeve traffic -r web.pcap --by server      the servers seen, and what they speak
   portreeve traffic -r web.pcap.gz --json 'port 443 and not host 10.0.0.1'
   portreeve traffic check-mirror -i eth1         is this a mirror port?
   portreeve traffic span --vendor cisco-ios --source Gi1/0/1 --destination Gi1/0/24`,
@@ -77,7 +79,7 @@ func (f *trafficFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.read, "read", "r", "", "read this capture (pcap, pcapng, compressed too; - is stdin)")
 	fl.StringArrayVarP(&f.ifaces, "interface", "i", nil, "listen on this interface (may repeat; any is all of them)")
-	fl.StringVar(&f.by, "by", byPort, "port, pair, flow or packet")
+	fl.StringVar(&f.by, "by", byPort, "port, pair, server (with what speaks there), flow or packet")
 	fl.StringVarP(&f.write, "write", "w", "", "write the selected packets to this file (- is stdout)")
 	fl.DurationVar(&f.duration, "duration", 0, "listen for this long, as 30s or 15m")
 	fl.Uint64VarP(&f.count, "count", "c", 0, "end after this many selected packets")
@@ -128,8 +130,8 @@ func (f *trafficFlags) sameAs(o *trafficFlags) bool {
 
 func (f *trafficFlags) check() error {
 	switch {
-	case !slices.Contains([]string{byPort, byPair, byFlow, byPacket}, f.by):
-		return usage("write --by port, pair, flow or packet", "--by %q is not known", f.by)
+	case !slices.Contains([]string{byPort, byPair, byFlow, byPacket, byServer}, f.by):
+		return usage("write --by port, pair, server, flow or packet", "--by %q is not known", f.by)
 	case f.tunnels != "inner" && f.tunnels != "outer":
 		return usage("write --tunnels inner or outer", "--tunnels %q is not known", f.tunnels)
 	case !slices.Contains([]string{methodAuto, methodPackets, methodKernel}, f.method):

@@ -11,6 +11,7 @@ import (
 	"github.com/portreeve/portreeve/internal/traffic"
 	"github.com/portreeve/portreeve/internal/traffic/capture"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
+	"github.com/portreeve/portreeve/internal/traffic/inventory"
 	"github.com/portreeve/portreeve/internal/traffic/negotiate"
 )
 
@@ -24,6 +25,8 @@ type flowSink struct {
 	table       *flow.Table
 	ports       flow.Ports
 	pairs       flow.Pairs
+	servers     flow.Servers
+	heard       *inventory.Inventory // --by server
 	first, last int64
 	notes       []string
 
@@ -37,6 +40,9 @@ func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink 
 	k := &flowSink{f: f, book: knowledge.Open(), watch: negotiate.New(negotiate.Options{}), out: s.out}
 	k.lines = report.FlowLines{Verbose: f.verbose, Service: k.service}
 	o := flow.Options{Registry: k.registered, Label: k.label, Emit: k.emit}
+	if f.by == byServer {
+		k.heard = inventory.New(inventory.Options{})
+	}
 	if listeners != nil {
 		o.Listener = listeners.Listens
 	}
@@ -58,6 +64,11 @@ func (k *flowSink) Take(items traffic.Items) error {
 		k.note(items.Looked[i].When())
 		if items.Begins[i] || k.watch.Control(items.Looked[i].Ports()) {
 			k.watch.Packet(&items.Decoded[i], items.Captured[i].Time)
+		}
+	}
+	if k.heard != nil {
+		for i := range items.Decoded {
+			k.heard.Packet(&items.Decoded[i], items.Captured[i].Time)
 		}
 	}
 	k.table.AddLooked(items.Decoded, items.Looked)
@@ -86,6 +97,8 @@ func (k *flowSink) emit(f *flow.Flow) {
 	switch k.f.by {
 	case byPair:
 		k.pairs.Add(f)
+	case byServer:
+		k.servers.Add(f)
 	case byFlow:
 		k.print(f)
 	default:
@@ -159,14 +172,17 @@ func (k *flowSink) tell(s *streams, src *source, gaps []exposure.Gap) error {
 func (k *flowSink) document(src *source, gaps []exposure.Gap) *report.Traffic {
 	t := &report.Traffic{
 		Taken: time.Now().UTC(), Host: hostname(), Source: k.f.sourceName(), Quality: k.table.Quality(), Lost: src.stats(),
-		Gaps: gaps, Notes: k.notes, ByWho: k.f.by == byPair, Service: k.service,
+		Gaps: gaps, Notes: k.notes, By: k.f.by, Service: k.service,
 	}
 	if t.Quality.Packets > 0 {
 		t.From, t.To = time.Unix(0, k.first).UTC(), time.Unix(0, k.last).UTC()
 	}
-	if t.ByWho {
+	switch k.f.by {
+	case byPair:
 		t.Pairs, t.Rest = k.pairs.Rows(), k.pairs.Rest()
-	} else {
+	case byServer:
+		t.Servers, t.Rest, t.Heard = k.servers.Rows(), k.servers.Rest(), k.heard
+	default:
 		t.Ports = k.ports.Rows()
 	}
 	return t

@@ -10,6 +10,7 @@ import (
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/traffic/capture"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
+	"github.com/portreeve/portreeve/internal/traffic/inventory"
 )
 
 // TrafficSchema is the name of the document that TrafficJSON writes.
@@ -29,13 +30,14 @@ type Traffic struct {
 
 	Ports []flow.PortRow
 	Pairs []flow.PairRow
-	// Rest is what pairs for which there was no room add up to.
-	Rest  flow.Counts
-	ByWho bool // Pairs are told, not Ports
+	// Servers are told with what was heard of them.
+	Servers []flow.ServerRow
+	Heard   *inventory.Inventory
+	// Rest is what rows for which there was no room add up to.
+	Rest flow.Counts
+	By   string // "port", "pair" or "server": which rows are told
 	// Service names a port, "" where it has no name.
 	Service func(proto uint8, port uint16) string
-	// Speaks tells what was heard at a port, or "".
-	Speaks func(proto uint8, port uint16) string
 }
 
 // TrafficJSON writes portreeve.traffic/1.
@@ -50,9 +52,12 @@ func TrafficJSON(w io.Writer, t *Traffic) error {
 	}
 	buf = append(appendGaps(buf, t.Gaps), '\n')
 	buf = appendNotes(buf, t.Notes)
-	if t.ByWho {
+	switch t.By {
+	case "pair":
 		buf = appendPairRows(buf, t)
-	} else {
+	case "server":
+		buf = appendServers(buf, t)
+	default:
 		buf = appendPortRows(buf, t)
 	}
 	buf = append(appendQuality(append(buf, ',', '\n'), t), "}\n"...)
@@ -76,9 +81,6 @@ func appendPortRows(dst []byte, t *Traffic) []byte {
 			dst = appendBool(dst, "at_least", true)
 		}
 		dst = appendSaid(dst, "negotiated", r.Label)
-		if t.Speaks != nil {
-			dst = appendSaid(dst, "speaks", t.Speaks(r.Proto, r.Port))
-		}
 		dst = append(trimLast(dst), '}', ',')
 	}
 	return closeList(dst)
@@ -165,10 +167,7 @@ func TrafficText(w io.Writer, t *Traffic, st Style) error {
 		b.WriteString(strings.Join(wrap("Note: "+Escape(n), st.Width, 0), "\n") + "\n")
 	}
 	b.WriteByte('\n')
-	cols, rows := t.portTable()
-	if t.ByWho {
-		cols, rows = t.pairTable()
-	}
+	cols, rows := t.table()
 	left := 0
 	if len(rows) > mostRows && !st.Verbose {
 		rows, left = rows[:mostRows], len(rows)-mostRows
@@ -181,8 +180,8 @@ func TrafficText(w io.Writer, t *Traffic, st Style) error {
 	if left > 0 {
 		fmt.Fprintf(&b, "and %s more rows with fewer bytes (-v shows all)\n", thousands(left))
 	}
-	if t.ByWho && t.Rest.Flows > 0 {
-		fmt.Fprintf(&b, "and %s flows of pairs for which there was no room\n", thousands(int(t.Rest.Flows)))
+	if t.Rest.Flows > 0 {
+		fmt.Fprintf(&b, "and %s flows of rows for which there was no room\n", thousands(int(t.Rest.Flows)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -193,11 +192,14 @@ const mostRows = 40
 
 // answer is the first line.
 func (t *Traffic) answer() string {
-	what := fmt.Sprintf("%d server ports", len(t.Ports))
-	if t.ByWho {
-		what = fmt.Sprintf("%d pairs", len(t.Pairs))
+	what := count(len(t.Ports), "server port", "server ports")
+	switch t.By {
+	case "pair":
+		what = count(len(t.Pairs), "pair", "pairs")
+	case "server":
+		what = count(len(t.Servers), "server", "servers")
 	}
-	s := fmt.Sprintf("%s: %s packets, %s, in %s flows, %s", Escape(t.Source), thousands(int(t.Quality.Packets)), size(t.Quality.Bytes), thousands(int(t.Quality.Flows)), what)
+	s := fmt.Sprintf("%s: %s packets, %s, in %s, %s", Escape(t.Source), thousands(int(t.Quality.Packets)), size(t.Quality.Bytes), amount(int(t.Quality.Flows), "flow", "flows"), what)
 	if t.From.IsZero() {
 		return s + "."
 	}
@@ -211,6 +213,14 @@ func Evidence(w io.Writer, q flow.Quality, lost capture.Stats, st Style) {
 	if g := flow.Judge(q, lost); len(g.Because) > 0 {
 		_, _ = io.WriteString(w, strings.Join(t.evidence(st), "\n")+"\n")
 	}
+}
+
+// amount is count with the thousands set apart.
+func amount(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(n) + " " + many
 }
 
 // evidence says how far the table can be trusted, and why.
@@ -240,6 +250,24 @@ func gradeWord(letter string) string {
 	return "F (nothing can be concluded)"
 }
 
+func (t *Traffic) table() ([]column, [][]string) {
+	switch t.By {
+	case "pair":
+		return t.pairTable()
+	case "server":
+		return t.serverTable()
+	}
+	return t.portTable()
+}
+
+// named is a port's service, and that it was agreed in band.
+func (t *Traffic) named(r *flow.PortRow) string {
+	if r.Label != "" {
+		return r.Label + " (agreed in band)"
+	}
+	return t.serviceOf(r)
+}
+
 func (t *Traffic) portTable() ([]column, [][]string) {
 	cols := []column{{head: "PORT"}, {head: "SERVICE", min: 8}, {head: "PACKETS"}, {head: "BYTES"}, {head: "TO"}, {head: "FROM"}, {head: "CLIENTS"}, {head: "SERVERS"}}
 	var rows [][]string
@@ -249,25 +277,10 @@ func (t *Traffic) portTable() ([]column, [][]string) {
 		if r.AtLeast {
 			more = "+"
 		}
-		rows = append(rows, []string{rowPort(r.Proto, r.Port), dash(Escape(t.heard(r))), thousands(int(r.Packets)), size(r.Bytes), size(r.BytesTo), size(r.BytesFrom),
+		rows = append(rows, []string{rowPort(r.Proto, r.Port), dash(Escape(t.named(r))), thousands(int(r.Packets)), size(r.Bytes), size(r.BytesTo), size(r.BytesFrom),
 			thousands(int(r.Clients)) + more, thousands(int(r.Servers)) + more})
 	}
 	return cols, rightAligned(cols, rows, 2)
-}
-
-// heard is a port's service with what was heard there, where that is another.
-func (t *Traffic) heard(r *flow.PortRow) string {
-	name := t.serviceOf(r)
-	if r.Label != "" {
-		return name + " (agreed in band)"
-	}
-	if t.Speaks == nil {
-		return name
-	}
-	if said := t.Speaks(r.Proto, r.Port); said != "" && said != name {
-		return strings.TrimSpace(name + " (speaks " + said + ")")
-	}
-	return name
 }
 
 func rowPort(proto uint8, port uint16) string {
