@@ -73,7 +73,7 @@ func conclude(stderr io.Writer, cmd *cobra.Command, interrupted bool, err error)
 	if e.err != nil && !(interrupted && errors.Is(e.err, context.Canceled)) {
 		fmt.Fprintln(stderr, "portreeve: "+report.Escape(e.err.Error()))
 		if e.hint != "" {
-			fmt.Fprintln(stderr, "  "+e.hint)
+			fmt.Fprintln(stderr, "  "+strings.ReplaceAll(e.hint, "\n", "\n  "))
 		}
 	}
 	if interrupted {
@@ -93,6 +93,7 @@ changes nothing unless a command says so.`,
 		Example: `  portreeve audit                    the main job: everything, judged
   portreeve host                     who listens here
   portreeve scan web-01              what answers on another machine
+  portreeve traffic                  who talks to whom, live
   portreeve explain 5432             what a port is, and who has it here`,
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(),

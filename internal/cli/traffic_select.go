@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/portreeve/portreeve/internal/report"
 	"github.com/portreeve/portreeve/internal/traffic"
 	"github.com/portreeve/portreeve/internal/traffic/capture"
 	"github.com/portreeve/portreeve/internal/traffic/filter"
@@ -54,13 +55,18 @@ func (s *selection) compile(link wire.LinkType, live bool) (*filter.Program, err
 	return filter.Compile(s.text, o)
 }
 
-// refusedFilter shows where in the expression the trouble is.
+// refusedFilter shows where in the expression the trouble is, and what to
+// write instead.
 func refusedFilter(err error) error {
 	var fe *filter.Error
 	if !errors.As(err, &fe) {
 		return &exitError{code: exitUsage, err: fmt.Errorf("filter: %w", err), hint: "docs/filters.md lists what filters can say"}
 	}
-	return &exitError{code: exitUsage, err: fmt.Errorf("filter: %w", err), hint: fe.Mark()}
+	hint := fe.Mark()
+	if fe.Hint != "" {
+		hint += "\n" + report.Escape(fe.Hint)
+	}
+	return &exitError{code: exitUsage, err: fe, hint: hint}
 }
 
 // matcher is the run's filter for packets from a file; nil without one.
