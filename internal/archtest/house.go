@@ -38,6 +38,8 @@ func codecs() []string {
 		"internal/host/sockdiag",
 		"internal/host/procfs",
 		"internal/traffic/wire",
+		"internal/traffic/capture",
+		"internal/traffic/filter",
 		"internal/firewall/fwlog",
 	}
 }
