@@ -58,17 +58,27 @@ func (o *flowOwners) of(ctx context.Context, f *flow.Flow) string {
 			return name
 		}
 	}
-	for _, e := range []netip.AddrPort{server, client} {
-		if f.Proto == protoTCP || !o.own[e.Addr()] {
-			continue // a connection has its own socket; others' addresses are not ours
-		}
-		for _, at := range []ownedEnd{{proto, e.Addr(), e.Port()}, {proto: proto, port: e.Port()}} {
-			if name := o.binds[at]; name != "" {
-				return name
-			}
+	ends := []netip.AddrPort{server, client}
+	if f.Proto == protoTCP {
+		ends = ends[:1] // whose connection is over had it from the listener
+	}
+	for _, e := range ends {
+		if name := o.bound(proto, e); name != "" {
+			return name
 		}
 	}
 	return ""
+}
+
+// bound names who listens, or receives datagrams, at an address of this host.
+func (o *flowOwners) bound(proto exposure.Proto, e netip.AddrPort) string {
+	if !o.own[e.Addr()] {
+		return "" // a wildcard socket is not at others' addresses
+	}
+	if name := o.binds[ownedEnd{proto, e.Addr(), e.Port()}]; name != "" {
+		return name
+	}
+	return o.binds[ownedEnd{proto: proto, port: e.Port()}]
 }
 
 // look reads all sockets with their owners. What cannot be read stays as it
