@@ -46,12 +46,13 @@ type Input struct {
 	Published   []exposure.PublishedPort
 	PermitRules []exposure.PermitRule
 
-	Traffic       *exposure.Traffic // nil: nobody watched
+	Traffic *exposure.Traffic // nil: nobody watched
 	// Evidence are the files that stand for a host that was not looked at
 	// itself; empty when this host was audited.
 	Evidence []Evidence
 	// HostUnknown: nobody listed the sockets; rows are what was seen serving.
 	HostUnknown   bool
+	Notes         []string // more that a reader must know
 	Book          Book
 	Policy        *policy.Policy // nil: none given
 	Disagreements []Disagreement

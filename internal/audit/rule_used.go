@@ -115,13 +115,13 @@ func notNil(list []string) []string {
 	return list
 }
 
-// watchedLong is from where on the reader is told what the watch rests on; a
-// single look at the connection table is no watch.
-const watchedLong = time.Second
+// aLook is shorter than any watch: a single look at the connection table, of
+// which the reader need not be told.
+const aLook = time.Second
 
 // trafficNotes are what a reader must know of USED.
 func trafficNotes(t *exposure.Traffic) []string {
-	if t.Window() < watchedLong && t.Packets == 0 {
+	if t.Watched == 0 && t.Window() < aLook {
 		return nil
 	}
 	out := []string{fmt.Sprintf("USED rests on %s, %s to %s", windowText(t), t.From.UTC().Format(time.DateTime), t.To.UTC().Format(time.DateTime))}

@@ -96,9 +96,8 @@ func useOfDatagrams(f *flow.Flow) useKind {
 	return onlySent
 }
 
-func serverPort(f *flow.Flow) bool {
-	return f.ClientPort < 1024 && f.ClientPort != 0 || flow.Likely(f.Proto, f.ClientPort)
-}
+// serverPort: peers that share a higher port (VPNs) are each other's clients.
+func serverPort(f *flow.Flow) bool { return f.ClientPort < 1024 && f.ClientPort != 0 }
 
 // count adds a flow to the census.
 func (c *Census) count(f *flow.Flow, clientOwn, serverOwn bool) {

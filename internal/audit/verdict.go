@@ -127,7 +127,7 @@ func (r *row) runsSo() bool {
 func summarize(in *Input, rep *Report, rows []*row) Summary {
 	s := Summary{Endpoints: len(rows), Addresses: len(in.Addrs),
 		Verdicts: map[exposure.Verdict]int{}, Findings: map[exposure.Severity]int{},
-		ShortLived: in.shortLived(), Notes: []string{}, Vantages: in.vantageNames(), Reach: in.reachAt(),
+		ShortLived: in.shortLived(), Notes: notNil(slices.Clone(in.Notes)), Vantages: in.vantageNames(), Reach: in.reachAt(),
 		Traffic: in.watch(), Evidence: in.Evidence,
 	}
 	for _, r := range rows {

@@ -20,7 +20,8 @@ import (
 type auditFlags struct {
 	json, verbose, deep bool
 	policy, failOn      string
-	vantages            []string
+	vantages, from      []string
+	host                string
 	observe             time.Duration
 }
 
@@ -38,8 +39,10 @@ Scan this host from another one and give the result with --vantage.`,
 		Example: `  portreeve audit
   portreeve audit -v                           every reason and every fix
   portreeve audit --policy ports.yaml --fail-on medium
+  portreeve audit --observe 10m                who uses what, too
   nmap -Pn -p- -oX v.xml HOST                  on another host, then here:
-  portreeve audit --vantage v.xml --json > audit.json`,
+  portreeve audit --vantage v.xml --json > audit.json
+  portreeve audit --from host.json --from web.pcap    a host that is not this one`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd.Context(), s, f) },
 	}
@@ -50,6 +53,8 @@ Scan this host from another one and give the result with --vantage.`,
 	cmd.Flags().StringVar(&f.failOn, "fail-on", "", "exit 1 when a finding is at or above: low, medium or high")
 	cmd.Flags().StringArrayVar(&f.vantages, "vantage", nil, "a scan of this host made elsewhere (nmap XML or portreeve scan --json; - is stdin; may repeat)")
 	cmd.Flags().DurationVar(&f.observe, "observe", 0, "also watch who connects for this long, as 30s or 10m")
+	cmd.Flags().StringArrayVar(&f.from, "from", nil, "judge this evidence instead of this host: captures, portreeve's host, scan and flow JSON, nmap XML (- is stdin; may repeat)")
+	cmd.Flags().StringVar(&f.host, "host", "", "with --from: the addresses of the host that is meant, as ADDR[,ADDR] or NAME=ADDR[,ADDR]")
 	return cmd
 }
 
@@ -65,21 +70,54 @@ func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	if err != nil {
 		return err
 	}
-	g := newGatherer(s)
-	g.deep, g.observe = f.deep, f.observe
-	in, err := g.gather(ctx)
+	in, err := f.gather(ctx, s)
 	if err != nil {
-		return hostError(err)
+		return err
 	}
-	in.Policy, in.Vantages = pol, vantages
+	in.Policy, in.Vantages = pol, append(in.Vantages, vantages...)
 	rep := audit.Judge(in)
-	if len(vantages) > 0 && len(rep.Summary.Vantages) == 0 {
+	if len(in.Vantages) > 0 && len(rep.Summary.Vantages) == 0 {
 		fmt.Fprintln(s.err, "note: no host in the vantage file has an address of this host; it was not used")
 	}
 	if err := printAudit(s, &rep, f); err != nil {
 		return writeError(err)
 	}
 	return auditEnd(s, &rep, f)
+}
+
+// gather looks at this host, or at the files that stand for another one.
+func (f *auditFlags) gather(ctx context.Context, s *streams) (*audit.Input, error) {
+	if len(f.from) > 0 {
+		return gatherEvidence(ctx, s, f)
+	}
+	g := newGatherer(s)
+	g.deep, g.observe = f.deep, f.observe
+	in, err := g.gather(ctx)
+	if err != nil {
+		return nil, hostError(err)
+	}
+	return in, nil
+}
+
+// checkFrom: evidence stands for a host that is not looked at.
+func (f *auditFlags) checkFrom() error {
+	stdin := 0
+	for _, name := range slices.Concat(f.from, f.vantages, []string{f.policy}) {
+		if name == "-" {
+			stdin++
+		}
+	}
+	switch {
+	case stdin > 1:
+		return usage("write all but one to files", "standard input was named %d times and can be read once", stdin)
+	case len(f.from) == 0 && f.host != "":
+		return usage("without --from, this host is audited, and its addresses are known", "--host needs --from")
+	case len(f.from) > 0 && f.observe > 0:
+		return usage("leave --observe away, or give a longer capture with --from", "--observe watches this host, and with --from it is left alone")
+	case len(f.from) > 0 && f.deep:
+		return usage("leave --deep away", "--deep asks this host's kernel, and with --from it is left alone")
+	}
+	return nil
 }
 
 func (f *auditFlags) check() error {
@@ -89,7 +127,7 @@ func (f *auditFlags) check() error {
 	if f.observe < 0 {
 		return usage("write it as in --observe 30s", "--observe %s is negative", f.observe)
 	}
-	return nil
+	return f.checkFrom()
 }
 
 // auditDocument is the contract's JSON document.

@@ -51,19 +51,39 @@ func runHost(ctx context.Context, s *streams, f hostFlags) error {
 		return hostError(err)
 	}
 	if f.json {
-		return s.finish(hostJSON(s, &snap), snap.Gaps)
+		return s.finish(hostJSON(ctx, s, &f, &snap), snap.Gaps)
 	}
 	return s.finish(report.HostText(s.out, &snap, s.style(f.verbose)), snap.Gaps)
 }
 
-func hostJSON(s *streams, snap *exposure.Snapshot) error {
-	out := report.NewHostStream(s.out, hostname(), snap.Taken)
+func hostJSON(ctx context.Context, s *streams, f *hostFlags, snap *exposure.Snapshot) error {
+	out := f.document(ctx, s, snap.Taken)
 	for i := range snap.Sockets {
 		if err := out.Add(&snap.Sockets[i]); err != nil {
 			return err
 		}
 	}
 	return out.Close(snap.Gaps)
+}
+
+// document begins the JSON. Of another namespace than the own one the addresses
+// are not known.
+func (f *hostFlags) document(ctx context.Context, s *streams, taken time.Time) *report.HostStream {
+	out := report.NewHostStream(s.out, hostname(), taken)
+	if f.netns != host.AllNetNS && f.netns != host.SelfNetNS {
+		return out
+	}
+	self, err := host.Self()
+	addrs, noAddrs := host.Addresses(ctx)
+	if err != nil || noAddrs != nil {
+		return out
+	}
+	var own []exposure.OwnAddress
+	for _, a := range addrs {
+		own = append(own, a.Own())
+	}
+	out.Place(self, own)
+	return out
 }
 
 // socketSink takes sockets as they come.
@@ -80,7 +100,7 @@ func (t textSink) Close([]exposure.Gap) error { return t.SocketStream.Close() }
 func streamHost(ctx context.Context, s *streams, f hostFlags, o host.Options) error {
 	var sink socketSink
 	if f.json {
-		sink = report.NewHostStream(s.out, hostname(), time.Now())
+		sink = f.document(ctx, s, time.Now())
 	} else {
 		self, err := host.Self()
 		if err != nil {

@@ -39,6 +39,7 @@ func (g *gatherer) traffic(ctx context.Context) {
 		g.in.Before, g.in.After = again, again
 	}
 	g.in.Traffic = audit.UsageOf(g.in.Self, snaps, from.UTC(), to.UTC())
+	g.in.Traffic.Watched = to.Sub(from)
 	g.in.Traffic.Cannot = []string{"clients that come more rarely than that"}
 	if packets != nil {
 		packets.tell(g)

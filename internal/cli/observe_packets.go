@@ -10,6 +10,7 @@ import (
 	"github.com/portreeve/portreeve/internal/audit"
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/traffic"
+	"github.com/portreeve/portreeve/internal/traffic/capture"
 	"github.com/portreeve/portreeve/internal/traffic/capture/live"
 	"github.com/portreeve/portreeve/internal/traffic/flow"
 )
@@ -23,6 +24,7 @@ type packetWatch struct {
 	cancel context.CancelFunc
 	done   chan error
 	err    error
+	lost   capture.Stats
 }
 
 // watchPackets begins; nil, with a gap, where it cannot.
@@ -45,7 +47,7 @@ func (g *gatherer) watchPackets(ctx context.Context) *packetWatch {
 	w.table = flow.NewTable(flow.Options{Listener: listeners.Listens, Registry: registered(g.book.Name), Emit: w.use.Add})
 	// What is tunnelled to this host is met again where it leaves the tunnel;
 	// looking into tunnels would count it twice and the tunnel's port never.
-	go func() { w.done <- traffic.Run(ctx, w.src.rings, traffic.Options{Outer: true}, w) }()
+	go func() { w.done <- traffic.Run(ctx, w.src.rings, traffic.Options{Outer: true, Table: w.table}, w) }()
 	return w
 }
 
@@ -66,14 +68,19 @@ func registered(name func(exposure.Proto, uint16) string) func(uint8, uint16) bo
 
 // Take counts packets.
 func (w *packetWatch) Take(items traffic.Items) error {
-	w.table.AddBatch(items.Decoded, items.Seen)
+	w.table.AddLooked(items.Decoded, items.Looked)
 	return nil
 }
 
-// stop ends the watch and waits for what was captured before.
+// stop ends the watch, waits for what was captured before, and gives the
+// packet socket back, so that the audit does not meet it.
 func (w *packetWatch) stop() {
 	w.cancel()
 	w.err = <-w.done
+	w.lost = w.src.stats()
+	for _, r := range w.src.rings {
+		_ = r.Close()
+	}
 }
 
 // tell joins packets, listeners and connection table.
@@ -82,8 +89,9 @@ func (w *packetWatch) tell(g *gatherer) {
 	w.table.Finish()
 	t := g.in.Traffic
 	w.use.Connected(t.Usage)
-	lost := w.src.stats()
-	t.Grade, t.Doubts = audit.JudgeCapture(w.table.Quality(), lost, w.use.Census())
+	lost := w.lost
+	t.Grade, t.Doubts = audit.JudgeCapture(w.table.Quality(), lost)
+	t.Doubts = append(t.Doubts, w.use.Census().Doubts()...)
 	t.Source, t.Usage = "packets seen and "+t.Source, w.use.Usage()
 	t.Packets, t.Dropped = w.table.Quality().Packets, lost.Dropped+lost.IfDropped
 	gaps, err := incomplete(w.err)

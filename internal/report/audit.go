@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/portreeve/portreeve/internal/audit"
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -50,7 +51,11 @@ func (p *auditPage) lines(ls []string) {
 // headline: how much is open, how much needs someone, how far was looked.
 func (p *auditPage) headline() {
 	s := &p.rep.Summary
-	head := fmt.Sprintf("%s: %s, %s.", Escape(p.rep.Host), count(p.ports(), "port", "ports")+" listed", needText(s.Attention))
+	name := p.rep.Host
+	if name == "" {
+		name = "The evidence"
+	}
+	head := fmt.Sprintf("%s: %s, %s.", Escape(name), count(p.ports(), "port", "ports")+" listed", needText(s.Attention))
 	if s.Asked > 0 {
 		head += fmt.Sprintf("  %s x %s tcp asked in %.1f s.", count(s.Addresses, "address", "addresses"), thousands(s.Asked), s.Seconds)
 	}
@@ -97,6 +102,13 @@ func thousands(n int) string {
 
 // outside says whose eyes looked, and how to get another pair.
 func (p *auditPage) outside() {
+	if ev := p.rep.Summary.Evidence; len(ev) > 0 {
+		for _, one := range ev {
+			p.lines(wrap("Evidence: "+Escape(one.File+", "+one.What)+".", p.st.Width, 2))
+		}
+		p.line("Nothing was asked of any host, this one included.")
+		return
+	}
 	if v := p.rep.Summary.Vantages; len(v) > 0 {
 		p.lines(wrap("Outside view: "+Escape(strings.Join(v, ", "))+".", p.st.Width, 0))
 		return
@@ -231,6 +243,9 @@ func usedWord(t *audit.TrafficView) string {
 	if t == nil {
 		return "-"
 	}
+	if t.AtLeast {
+		return fmt.Sprintf("%d+", t.Clients)
+	}
 	return fmt.Sprint(t.Clients)
 }
 
@@ -289,7 +304,29 @@ func endpointFacts(e *audit.Endpoint) []string {
 	for _, r := range e.Firewall {
 		out = append(out, "firewall: "+r)
 	}
-	return out
+	return append(out, useFacts(e)...)
+}
+
+// namedClients is how many clients are named; JSON has more.
+const namedClients = 8
+
+func useFacts(e *audit.Endpoint) []string {
+	t := e.Views.Traffic
+	if t == nil || len(e.UsedBy) == 0 {
+		return nil
+	}
+	var names []string
+	for _, a := range e.UsedBy[:min(namedClients, len(e.UsedBy))] {
+		names = append(names, a.String())
+	}
+	if more := t.Clients - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	use := "used by " + strings.Join(names, ", ") + fmt.Sprintf("; %d packets", t.Packets)
+	if t.Last != nil {
+		use += ", last " + t.Last.UTC().Format(time.DateTime)
+	}
+	return []string{use}
 }
 
 // notes end the page: what came and went, and what everything rests on.

@@ -259,9 +259,10 @@ func (t *SocketStream) Close() error { return t.w.Flush() }
 // HostStream writes portreeve.host/1 as sockets come: the list first, then
 // what is known only at the end.
 type HostStream struct {
-	w   *bufio.Writer
-	buf []byte
-	n   int
+	w       *bufio.Writer
+	buf     []byte
+	n       int
+	listing bool
 }
 
 // NewHostStream writes the document's head.
@@ -270,12 +271,34 @@ func NewHostStream(w io.Writer, host string, taken time.Time) *HostStream {
 	h.buf = appendField(append(h.buf, '{'), "schema", "portreeve.host/1")
 	h.buf = appendField(h.buf, "taken", taken.UTC().Format(time.RFC3339Nano))
 	h.buf = appendField(h.buf, "host", host)
-	h.buf = append(h.buf, `"sockets":[`...)
 	return h
+}
+
+// Place says which namespace the document is about, and its addresses. It
+// comes before the first socket.
+func (h *HostStream) Place(self exposure.NetNS, addrs []exposure.OwnAddress) {
+	h.buf = append(appendKey(h.buf, "netns"), '{')
+	h.buf = appendField(h.buf, "id", self.ID)
+	h.buf = append(trimLast(appendField(h.buf, "name", self.Name)), '}', ',')
+	h.buf = append(appendKey(h.buf, "addresses"), '[')
+	for _, a := range addrs {
+		h.buf = appendField(append(h.buf, '{'), "addr", a.IP.String())
+		h.buf = append(trimLast(appendField(h.buf, "interface", a.Interface)), '}', ',')
+	}
+	h.buf = append(closeList(h.buf), ',')
+}
+
+// list begins the list of sockets.
+func (h *HostStream) list() {
+	if !h.listing {
+		h.listing = true
+		h.buf = append(h.buf, `"sockets":[`...)
+	}
 }
 
 // Add writes one socket.
 func (h *HostStream) Add(s *exposure.Socket) error {
+	h.list()
 	if h.n > 0 {
 		h.buf = append(h.buf, ',')
 	}
@@ -288,6 +311,7 @@ func (h *HostStream) Add(s *exposure.Socket) error {
 
 // Close writes the document's end.
 func (h *HostStream) Close(gaps []exposure.Gap) error {
+	h.list()
 	h.buf = append(h.buf, "],\n\"incomplete\":["...)
 	for _, g := range gaps {
 		h.buf = appendField(append(h.buf, '{'), "view", g.View)
