@@ -81,6 +81,9 @@ func (f *pcapng) simple(b *capture.Batch, body []byte) {
 		f.tooLong(stored, len(data))
 		return
 	}
+	if room := len(data) - int(stored); room > 3 {
+		f.step(fmt.Sprintf("a simple packet of %d bytes in a block with room for %d", stored, len(data)))
+	}
 	f.add(b, p, data[:stored:stored], length)
 }
 

@@ -127,6 +127,8 @@ func (f *pcapng) block(b *capture.Batch, kind uint32, body []byte) (wrong string
 		return f.addInterface(body)
 	case kind == blockStatistics:
 		f.addStatistics(body)
+	default:
+		f.beside(kind, body)
 	}
 	return ""
 }
@@ -140,8 +142,14 @@ func (f *pcapng) section(body []byte) (wrong string) {
 	f.places = f.places[:0]
 	major, minor := f.u16(body[4:]), f.u16(body[6:])
 	f.foreign = major != 1
-	if f.foreign {
+	switch {
+	case f.foreign:
 		f.step(fmt.Sprintf("a section of version %d.%d, which is left out", major, minor))
+	case minor != 0 && minor != 2: // 1.2 is 1.0 (4.1)
+		f.step(fmt.Sprintf("a section of version %d.%d, which nobody has described, read as 1.0", major, minor))
+		fallthrough
+	default:
+		f.options(body[sectionMin-blockFrame:])
 	}
 	return ""
 }

@@ -80,7 +80,7 @@ func TestBlocks(t *testing.T) {
 		s.section(1).add(0x80000001, []byte("private")).iface(1, 4, s.option(2, []byte("eth0")...)).iface(101, 0)
 		s.enhanced(1, 7, 9, "five!", s.option(1, []byte("a comment")...), s.option(2, s.words(2)...), s.option(0))
 		s.add(3, s.words(6), []byte("simp")).add(2, s.AppendUint16(nil, 0), s.AppendUint16(nil, 3), s.words(0, 8, 2, 2), []byte("ol\x00\x00"))
-		s.add(4, []byte("names")).add(10, []byte("secrets")).add(9, []byte("MESSAGE=x\n")).add(0xbad, s.words(32473), []byte("custom"))
+		s.add(4, s.option(1, []byte("\x01\x02\x03\x04name\x00")...), s.option(0)).add(10, s.words(0x544c534b, 7), []byte("secrets")).add(9, []byte("MESSAGE=x\n")).add(0xbad, s.words(32473), []byte("custom"))
 		file = append(file, s.b...)
 	}
 	got, s, err := readAll(bytes.NewReader(file))
@@ -178,6 +178,33 @@ func TestSteppedOver(t *testing.T) {
 }
 
 // A section of another version is left out, the ones around it are read.
+// What is wrong in blocks without packets is told, and costs no packet.
+func TestDamageBeside(t *testing.T) {
+	s := little()
+	for name, block := range map[string]*blocks{
+		"option of a section":  little().add(0x0a0d0d0a, s.words(0x1a2b3c4d, 1, 0xffffffff, 0xffffffff), s.words(0x01000003)),
+		"version":              little().add(0x0a0d0d0a, s.words(0x1a2b3c4d, 0x4d0001, 0xffffffff, 0xffffffff)),
+		"name without an end":  little().add(4, s.option(1, []byte("\x01\x02\x03\x04name")...), s.option(0)),
+		"name without address": little().add(4, s.option(2, []byte("\x01\x02\x03\x04")...), s.option(0)),
+		"name record":          little().add(4, s.words(0x01000001)),
+		"option of names":      little().add(4, s.option(0), s.words(0x01000003)),
+		"secrets":              little().add(10, s.words(0x544c534b, 100), []byte("x")),
+		"no secrets":           little().add(10, s.words(0x544c534b)),
+		"option of secrets":    little().add(10, s.words(0x544c534b, 1), s.words(0x20), s.words(0x01000003)),
+		"simple packet":        little().section(1).iface(1, 8).add(3, s.words(20), []byte("twelve bytes")),
+	} {
+		file := append(little().section(1).b, block.b...)
+		file = append(file, little().iface(1, 0).enhanced(0, 1, 1, "x").b...)
+		got, _, err := readAll(bytes.NewReader(file))
+		if !errors.Is(err, capture.ErrDamaged) || len(got) == 0 || string(got[len(got)-1].Data) != "x" {
+			t.Errorf("%s: %v, %v", name, texts(got), err)
+		}
+		if want := twinRead(file); !want.damaged || len(want.packets) != len(got) {
+			t.Errorf("%s: the twin says %v, %d packets", name, want.damaged, len(want.packets))
+		}
+	}
+}
+
 func TestForeignSection(t *testing.T) {
 	s := little().section(1).iface(1, 0).enhanced(0, 1, 1, "one")
 	s.section(7).iface(1, 0).enhanced(0, 1, 1, "not this")

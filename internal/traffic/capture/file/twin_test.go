@@ -122,7 +122,11 @@ func (t *twin) ng() {
 				return
 			}
 			known, left = nil, t.order.Uint16(body[4:]) != 1
-			t.damaged = t.damaged || left
+			minor := t.order.Uint16(body[6:])
+			t.damaged = t.damaged || left || minor == 1 || minor > 2
+			if !left {
+				t.eachOption(body[16:], func(uint16, []byte) {})
+			}
 		case left:
 		case kind == 1 && len(body) >= 8:
 			known = append(known, t.describe(body))
@@ -137,8 +141,42 @@ func (t *twin) ng() {
 			t.damaged = true
 		case kind == 5:
 			t.eachOption(body[12:], func(uint16, []byte) {})
+		case kind == 4:
+			t.names(body)
+		case kind == 10:
+			t.secrets(body)
 		}
 		at += size
+	}
+}
+
+func (t *twin) names(body []byte) {
+	rest := body
+	t.eachRecord(&rest, func(kind uint16, value []byte) {
+		need := 0
+		if kind == 1 {
+			need = 4
+		}
+		if kind == 2 {
+			need = 16
+		}
+		if len(value) < need || need > 0 && len(value) > need && value[len(value)-1] != 0 {
+			t.damaged = true
+		}
+	})
+	t.eachRecord(&rest, func(uint16, []byte) {})
+}
+
+func (t *twin) secrets(body []byte) {
+	if len(body) < 8 || int64(t.order.Uint32(body[4:])) > int64(len(body)-8) {
+		t.damaged = true
+		return
+	}
+	for at := 8 + int(t.order.Uint32(body[4:])); at <= len(body); at++ {
+		if at%4 == 0 {
+			t.eachOption(body[at:], func(uint16, []byte) {})
+			return
+		}
 	}
 }
 
@@ -155,11 +193,18 @@ func (t *twin) describe(body []byte) twinInterface {
 	return i
 }
 
-func (t *twin) eachOption(b []byte, see func(uint16, []byte)) {
+func (t *twin) eachOption(b []byte, see func(uint16, []byte)) { t.eachRecord(&b, see) }
+
+// eachRecord leaves in rest what is behind the last one; nothing where there
+// is no last one.
+func (t *twin) eachRecord(rest *[]byte, see func(uint16, []byte)) {
+	b := *rest
+	*rest = nil
 	for at := 0; at+4 <= len(b); {
 		code, size := t.order.Uint16(b[at:]), int(t.order.Uint16(b[at+2:]))
 		at += 4
 		if code == 0 {
+			*rest = b[at:]
 			return
 		}
 		if at+size > len(b) {
@@ -234,6 +279,9 @@ func (t *twin) simple(known []twinInterface, body []byte) {
 	if stored > 262144 || int(stored) > len(body)-4 {
 		t.damaged = true
 		return
+	}
+	if len(body)-4 >= int(stored)+4 {
+		t.damaged = true
 	}
 	t.packets = append(t.packets, capture.Packet{Data: body[4 : 4+stored], Wire: max(length, stored), Link: wire.LinkType(known[0].link)})
 }
