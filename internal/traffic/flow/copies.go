@@ -16,7 +16,7 @@ import (
 // the frame's header or the hop count differs, or a TCP segment with content
 // comes again sooner than any sender would.
 type copies struct {
-	slots [1 << 14]sighting
+	slots [1 << 12]sighting
 }
 
 type sighting struct {

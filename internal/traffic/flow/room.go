@@ -25,7 +25,7 @@ func (t *Table) place() uint32 {
 // costs finding its page first. What is not used of it costs nothing.
 const (
 	firstBlock = 16
-	lastBlock  = 128
+	lastBlock  = 32
 )
 
 func (t *Table) addSlabs() {
