@@ -66,16 +66,26 @@ const piece = 256
 // ahead is how many pieces a reader may be ahead of the sink.
 const ahead = 12
 
-// grace is how long closed sources are waited for.
-const grace = 300 * time.Millisecond
+// grace is how long a source that cannot be stopped is waited for when its
+// packets are no longer wanted: a pipe that nobody writes to may never answer.
+// patience is how long one that can is waited for between two batches.
+const (
+	grace    = 300 * time.Millisecond
+	patience = 5 * time.Second
+)
 
 // Run reads the sources to their end, or until ctx is done, and closes them.
-// The error is the first that a source or the sink gave, after everything
-// that was read before it was taken; ctx's end is none.
+// When ctx ends, a source with a Stop method is stopped and what it took
+// before that is still handed on; of any other the batch at hand. The error is
+// what the sources and the sink gave, after everything that was read before it
+// was taken; ctx's end is none.
+//
+// A source that waits for ever does not keep Run, but the goroutine that reads
+// it lives until it answers.
 func Run(ctx context.Context, sources []capture.Source, o Options, sink Sink) error {
-	r := &run{o: o, full: make(chan *chunk, ahead)}
-	stop := context.AfterFunc(ctx, func() { r.halt(sources) })
-	defer stop()
+	r := &run{o: o, sources: sources, full: make(chan *chunk, ahead)}
+	defer r.end()
+	defer r.whenDone(ctx)()
 	for _, src := range sources {
 		r.readers.Go(func() { r.read(src) })
 	}
@@ -83,7 +93,7 @@ func Run(ctx context.Context, sources []capture.Source, o Options, sink Sink) er
 		r.readers.Wait()
 		close(r.full)
 	}()
-	err := r.feed(ctx, sources, sink)
+	err := r.feed(ctx, sink)
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
@@ -94,12 +104,14 @@ func Run(ctx context.Context, sources []capture.Source, o Options, sink Sink) er
 
 type run struct {
 	o       Options
+	sources []capture.Source
 	full    chan *chunk
 	readers sync.WaitGroup
 
-	mu     sync.Mutex
-	ended  bool
-	failed []error
+	mu      sync.Mutex
+	stopped bool // no further packets are to be taken
+	ended   bool // nor is what was taken of use
+	failed  []error
 }
 
 // chunk is a piece on its way: n packets. The last of a batch carries
@@ -126,57 +138,105 @@ func (c *chunk) items(n int) Items {
 	return it
 }
 
-func (r *run) halt(sources []capture.Source) {
-	r.mu.Lock()
-	ended := r.ended
-	r.ended = true
-	r.mu.Unlock()
-	if ended {
-		return
-	}
-	for _, s := range sources {
-		if t, ok := s.(stopper); ok {
-			_ = t.Stop()
+// stopper is a source that can stop taking packets and still give those that
+// it has, and then io.EOF.
+type stopper interface{ Stop() error }
+
+// whenDone stops the sources when ctx is done, also while the sink is busy.
+// The function that it returns ends the watching.
+func (r *run) whenDone(ctx context.Context) func() {
+	stopped := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		r.stop()
+	})
+	return func() {
+		if !cancel() {
+			<-stopped
 		}
 	}
 }
 
-// stopper is a source that can stop taking packets and still give those that
-// it has.
-type stopper interface{ Stop() error }
+// stop has the sources give what they have and then end.
+func (r *run) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	for _, s := range r.sources {
+		if t, ok := s.(stopper); ok && t.Stop() != nil {
+			_ = s.Close() // it would go on
+		}
+	}
+}
 
-func (r *run) over() bool {
+// end closes the sources.
+func (r *run) end() {
+	r.mu.Lock()
+	before := r.ended
+	r.stopped, r.ended = true, true
+	r.mu.Unlock()
+	if before {
+		return
+	}
+	for _, s := range r.sources {
+		_ = s.Close() // there is nothing left that could be lost
+	}
+}
+
+// wants tells whether a source is to be read on.
+func (r *run) wants(s capture.Source) bool {
+	_, ends := s.(stopper)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ended
+	return !r.ended && (!r.stopped || ends)
 }
 
 // feed hands pieces to the sink until the readers are done. After an end it
 // only gives storage back, so that no reader waits for ever.
-func (r *run) feed(ctx context.Context, sources []capture.Source, sink Sink) error {
+func (r *run) feed(ctx context.Context, sink Sink) error {
 	var taken uint64
 	var end error
-	var patience <-chan time.Time
+	var late <-chan time.Time
 	done := ctx.Done()
 	for {
 		select {
 		case c, more := <-r.full:
 			if !more {
-				r.halt(sources)
 				return end
 			}
 			if end == nil {
 				if end = r.take(c, sink, &taken); end != nil {
-					r.halt(sources)
-					patience = time.After(grace)
+					r.end()
 				}
 			}
 			c.release(len(r.full) == 0)
 		case <-done:
-			done, patience = nil, time.After(grace)
-		case <-patience: // a read from a pipe that nobody writes to
+			done = nil
+		case <-late:
+			r.end()
+			go r.discard()
 			return end
 		}
+		if end != nil || ctx.Err() != nil {
+			late = time.After(r.patience())
+		}
+	}
+}
+
+// patience is how long a silent source is waited for.
+func (r *run) patience() time.Duration {
+	for _, s := range r.sources {
+		if _, ok := s.(stopper); !ok {
+			return grace
+		}
+	}
+	return patience
+}
+
+// discard lets readers that come late end.
+func (r *run) discard() {
+	for c := range r.full {
+		c.release(true)
 	}
 }
 
@@ -217,7 +277,7 @@ func (c *chunk) release(idle bool) {
 func (r *run) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ended && !errors.Is(err, io.EOF) {
+	if !r.stopped && !errors.Is(err, io.EOF) {
 		r.failed = append(r.failed, err)
 	}
 }
@@ -225,7 +285,7 @@ func (r *run) fail(err error) {
 // read takes one source to its end.
 func (r *run) read(src capture.Source) {
 	rd := newReader(r)
-	for !r.over() {
+	for r.wants(src) {
 		b := <-rd.batches
 		err := src.Next(b)
 		if refused := rd.hand(b); refused != nil {
