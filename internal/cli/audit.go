@@ -42,7 +42,7 @@ Scan this host from another one and give the result with --vantage.`,
   portreeve audit --observe 10m                who uses what, too
   nmap -Pn -p- -oX v.xml HOST                  on another host, then here:
   portreeve audit --vantage v.xml --json > audit.json
-  portreeve audit --from host.json --from web.pcap    a host that is not this one`,
+  portreeve audit --from host.json --from web.pcap    another host`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd.Context(), s, f) },
 	}

@@ -284,7 +284,7 @@ func TestEvidenceJoinsScanAndCapture(t *testing.T) {
 // was; one that they have not was not used.
 func TestATableOfPortsShowsOnlyWhatWasNotUsed(t *testing.T) {
 	pcap := month().save(t, "m.pcap")
-	for _, by := range []string{"port", "pair"} {
+	for _, by := range []string{"port", "pair", "server"} {
 		table, _, _ := call(t, "", "traffic", "-r", pcap, "--json", "--by", by)
 		rep, _, code := judge(t, table, "--from", "-", "--from", hostFile(t, placed, 22, 443, 8443))
 		if d := cmp.Diff([]string{"tcp/0.0.0.0:8443 low"}, rulesOf(rep, "unused-listener")); d != "" || code != exitDone {
@@ -309,6 +309,7 @@ func TestEvidenceThatIsNoneIsRefused(t *testing.T) {
 		"a folder":     {[]string{"--from", dir}, []string{"directory", "nor folders"}},
 		"other JSON":   {[]string{"--from", write(t, "a", `{"schema":"portreeve.diff/1"}`)}, []string{"portreeve.diff/1"}},
 		"broken JSON":  {[]string{"--from", write(t, "a", `{"schema":"portreeve.host/1","sockets":[`)}, []string{"JSON"}},
+		"no table":     {[]string{"--from", write(t, "a", `{"schema":"portreeve.traffic/1"}`)}, []string{"without ports, pairs or servers"}},
 		"wrong types":  {[]string{"--from", write(t, "a", `{"schema":"portreeve.host/1","sockets":7}`)}, []string{"does not keep to its schema"}},
 		"other XML":    {[]string{"--from", write(t, "a", `<html></html>`)}, []string{"nmap"}},
 		"a bad flow":   {[]string{"--from", write(t, "a", `{"client":"10.0.0.1","server":"10.0.0.2","first":"2026-01-01T00:00:00Z","last":"2026-01-01T00:00:00Z"}`+"\n"+`{"client":7}`)}, []string{"flow 2"}},
@@ -351,6 +352,24 @@ func TestEvidenceTextSaysWhatItRestsOn(t *testing.T) {
 	if strings.Contains(out, "self-scan") {
 		t.Errorf("speaks of a scan that was not made:\n%s", out)
 	}
+}
+
+// Whatever is in a file, the program ends as the contract says.
+func FuzzEvidence(f *testing.F) {
+	k := month()
+	_ = k.w.Flush()
+	f.Add(k.b.Bytes())
+	f.Add([]byte(nmapXML))
+	f.Add([]byte(`{"schema":"portreeve.host/1","sockets":[{"proto":"tcp","state":"listen","addr":"::","port":22,"dual_stack":true}]}`))
+	f.Add([]byte(`{"proto":"udp","client":"10.0.0.1","server":"10.0.0.2","server_port":53,"packets_to_server":9,"first":"2026-01-01T00:00:00Z","last":"2026-01-02T00:00:00Z"}`))
+	f.Add([]byte(`{"schema":"portreeve.traffic/1","pairs":[{"ports":["tcp/22"]}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var out, errs bytes.Buffer
+		code := Main([]string{"audit", "--json", "--from", "-"}, bytes.NewReader(b), &out, &errs)
+		if code != exitUsage && !json.Valid(out.Bytes()) || code == exitUsage && out.Len() > 0 || code != exitDone && code != exitUsage && code != exitPartial {
+			t.Errorf("exit %d\n%s\n%s", code, out.String(), errs.String())
+		}
+	})
 }
 
 // The union of spans against counting seconds.

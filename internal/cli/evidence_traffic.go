@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -190,15 +191,13 @@ func (e *evidence) readFlows(ctx context.Context, l laterFile) error {
 // (--by port) nor which ports answered (--by pair), so a port that it has may
 // have been used, and one that it has not was not.
 type trafficDocument struct {
-	name  string
-	First time.Time      `json:"first"`
-	Last  time.Time      `json:"last"`
-	Gaps  []exposure.Gap `json:"incomplete"`
-	Ports []struct {
-		Proto exposure.Proto `json:"proto"`
-		Port  uint16         `json:"port"`
-	} `json:"ports"`
-	Pairs []struct {
+	name    string
+	First   time.Time      `json:"first"`
+	Last    time.Time      `json:"last"`
+	Gaps    []exposure.Gap `json:"incomplete"`
+	Ports   []tablePort    `json:"ports"`
+	Servers []tablePort    `json:"servers"`
+	Pairs   []struct {
 		Ports []string `json:"ports"`
 		More  bool     `json:"more_ports"`
 	} `json:"pairs"`
@@ -209,12 +208,20 @@ type trafficDocument struct {
 	} `json:"quality"`
 }
 
+type tablePort struct {
+	Proto exposure.Proto `json:"proto"`
+	Port  uint16         `json:"port"`
+}
+
 func (e *evidence) addTable(name string, b []byte) error {
 	d := trafficDocument{name: inputName(name)}
 	if err := json.Unmarshal(b, &d); err != nil {
 		return refused(name, fmt.Errorf("a traffic document that does not keep to its schema: %w", err))
 	}
-	e.note(name, kindTraffic, "a table of ports or pairs")
+	if d.Ports == nil && d.Pairs == nil && d.Servers == nil {
+		return refused(name, errors.New("a traffic document without ports, pairs or servers"))
+	}
+	e.note(name, kindTraffic, "a table of ports, pairs or servers")
 	e.tables = append(e.tables, d)
 	return nil
 }
@@ -231,7 +238,7 @@ func (e *evidence) settleTable(d *trafficDocument) {
 	for _, g := range d.Gaps {
 		e.doubtful(d.name + ": " + g.Why)
 	}
-	for _, p := range d.Ports {
+	for _, p := range slices.Concat(d.Ports, d.Servers) {
 		e.use.Unclear(p.Proto, p.Port)
 	}
 	for _, p := range d.Pairs {
