@@ -11,7 +11,7 @@ import (
 type lineSink struct {
 	out   io.Writer
 	json  bool
-	live  bool // flush after each piece
+	live  bool // flush after each piece: what writes may be slow
 	lines report.PacketLines
 	buf   []byte
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -72,7 +73,7 @@ func newTeller(s *streams, f *trafficFlags, src *source, table *listenTable) (*t
 	switch {
 	case f.write == "-":
 	case f.by == byPacket:
-		t.lines = newLineSink(s.out, f, src.live)
+		t.lines = newLineSink(s.out, f, src.live || f.read == "-")
 	default:
 		t.flows = newFlowSink(s, f, table)
 	}
@@ -97,7 +98,7 @@ func (t *teller) Take(items traffic.Items) error {
 // abandon closes what was begun when a run failed.
 func (t *teller) abandon() error {
 	if t.files != nil {
-		return t.files.close()
+		return t.files.abandon()
 	}
 	return nil
 }
@@ -118,29 +119,59 @@ func (t *teller) tell(gaps []exposure.Gap) error {
 	return t.flows.tell(t.s, t.src, gaps)
 }
 
-// fileSink writes packets to a capture file.
+// fileSink writes packets to a capture file. What was in the file stays there
+// until the first packet comes or the run ends well: a run that is refused
+// changes nothing.
 type fileSink struct {
-	w   *file.Writer
-	out io.Closer
+	w     *file.Writer
+	out   io.WriteCloser
+	begun bool
+	fresh string // the file's name, where there was none before
 }
 
 func newFileSink(s *streams, name string, src *source) (*fileSink, error) {
-	out := io.WriteCloser(nopCloser{s.out})
+	k := &fileSink{out: nopCloser{s.out}}
 	if name != "-" {
-		f, err := os.Create(name)
+		if src.reads(name) {
+			return nil, usage("give another file", "write packets: %s is the capture that is read", name)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			k.fresh = name
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 		if err != nil {
 			return nil, usage("give a file that can be written", "write packets: %w", err)
 		}
-		out = f
+		k.out = f
 	}
-	return &fileSink{w: file.NewWriter(out, file.Options{From: src}), out: out}, nil
+	k.w = file.NewWriter(k.out, file.Options{From: src})
+	return k, nil
 }
 
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
+// begin empties the file.
+func (w *fileSink) begin() error {
+	if w.begun {
+		return nil
+	}
+	w.begun = true
+	f, ok := w.out.(*os.File)
+	if !ok {
+		return nil
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	return f.Truncate(0)
+}
+
 func (w *fileSink) Take(items traffic.Items) error {
+	if err := w.begin(); err != nil {
+		return writeError(err)
+	}
 	for i := range items.Captured {
 		if err := w.w.Write(&items.Captured[i]); err != nil {
 			return writeError(err)
@@ -150,9 +181,28 @@ func (w *fileSink) Take(items traffic.Items) error {
 }
 
 func (w *fileSink) close() error {
-	err := w.w.Flush()
+	err := w.begin()
+	if err == nil {
+		err = w.w.Flush()
+	}
 	if closed := w.out.Close(); err == nil {
 		err = closed
+	}
+	if err != nil {
+		return writeError(err)
+	}
+	return nil
+}
+
+// abandon ends a run that failed: what was written stays, a file in which
+// nothing was written is as it was before.
+func (w *fileSink) abandon() error {
+	if w.begun {
+		return w.close()
+	}
+	err := w.out.Close()
+	if w.fresh != "" {
+		err = errors.Join(err, os.Remove(w.fresh))
 	}
 	if err != nil {
 		return writeError(err)

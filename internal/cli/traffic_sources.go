@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -16,6 +17,7 @@ import (
 type source struct {
 	rings []capture.Source
 	live  bool
+	name  string    // of a capture file
 	close io.Closer // the file under a capture file
 	begun time.Time
 	// before are the losses of who counted before the rings.
@@ -42,7 +44,17 @@ func openCapture(s *streams, name string) (*source, error) {
 		}
 		return nil, usage("portreeve reads pcap and pcapng, also gzip, zstd, bzip2 and xz of them", "read %s: %w", name, err)
 	}
-	return &source{rings: []capture.Source{src}, close: in, begun: time.Now()}, nil
+	return &source{rings: []capture.Source{src}, name: name, close: in, begun: time.Now()}, nil
+}
+
+// reads tells that a file is the one that is read: writing would empty it.
+func (src *source) reads(name string) bool {
+	in, err := os.Stat(src.name)
+	if err != nil {
+		return false
+	}
+	out, err := os.Stat(name)
+	return err == nil && out.Mode().IsRegular() && os.SameFile(in, out)
 }
 
 func (f *trafficFlags) listen(sel *selection) (*source, error) {

@@ -179,8 +179,8 @@ func TestCutIsNamed(t *testing.T) {
 	}
 }
 
-// A decompressor that ends too early is a cut, not a reading error; another
-// error is neither, and comes after the packets.
+// A decompressor that ends too early is a cut; another error is damage, and
+// comes after the packets. In the header it is the reader's own.
 func TestReaderErrors(t *testing.T) {
 	broken := errors.New("the disk is on fire")
 	for _, c := range []struct {
@@ -190,7 +190,8 @@ func TestReaderErrors(t *testing.T) {
 	}{{io.ErrUnexpectedEOF, capture.ErrCutOff, capture.ErrDamaged}, {broken, broken, capture.ErrCutOff}} {
 		data := small(t)
 		got, _, err := readAll(io.MultiReader(bytes.NewReader(data[:len(data)-2]), iotest.ErrReader(c.err)))
-		if len(got) != 2 || !errors.Is(err, c.is) || errors.Is(err, c.isNo) {
+		var damage *capture.DamageError
+		if len(got) != 2 || !errors.Is(err, c.is) || errors.Is(err, c.isNo) || !errors.As(err, &damage) {
 			t.Errorf("%v: %d packets, %v", c.err, len(got), err)
 		}
 		for _, n := range []int{0, 10} { // and in the header

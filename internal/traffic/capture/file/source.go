@@ -87,8 +87,8 @@ func (s *Source) frame(b *capture.Batch) (need int) {
 // ending says how the capture ends when nothing more can be read and no
 // complete record is left.
 func (s *Source) ending() error {
-	if !isEnd(s.readErr) {
-		return s.broken()
+	if !isEnd(s.readErr) { // a compressed file that is damaged, a disk that fails
+		return s.damaged(capture.ErrDamaged, "it cannot be read further", s.readErr)
 	}
 	if s.readErr != io.EOF { // a compressed file that is cut off
 		return s.damaged(capture.ErrCutOff, "it ends there", s.readErr)

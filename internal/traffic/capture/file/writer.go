@@ -105,7 +105,8 @@ func (w *Writer) Write(p *capture.Packet) error {
 	return w.record(p.Time, data, length)
 }
 
-// Flush writes out what is buffered; where there was no packet, the header.
+// Flush writes out what is buffered; where there was no packet, the header and
+// an interface, without which libpcap refuses a pcapng.
 func (w *Writer) Flush() error {
 	link := wire.LinkType(1)
 	if known := w.interfaces(); len(known) > 0 {
@@ -113,6 +114,11 @@ func (w *Writer) Flush() error {
 	}
 	if err := w.begin(link); err != nil {
 		return err
+	}
+	if w.format == PCAPNG && len(w.places) == 0 {
+		if _, err := w.describe(source{0, link}); err != nil {
+			return err
+		}
 	}
 	return w.w.Flush()
 }
