@@ -75,7 +75,7 @@ func (c *kernelCount) run(ctx context.Context, s *streams) error {
 	if err := c.finish(); err != nil {
 		return err
 	}
-	gaps, err := incomplete(traffic.Run(ctx, src.rings, c.sink.ask(traffic.Options{Outer: c.f.tunnels == "outer"}), c.sink))
+	gaps, err := incomplete(traffic.Run(ctx, src.rings, c.sink.ask(traffic.Options{Outer: c.f.tunnels == "outer", Thrifty: true}), c.sink))
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func liveTraffic(ctx context.Context, s *streams, f *trafficFlags) error {
 	feed := &flowFeed{sink: newFlowSink(s, f, table), src: src}
 	counted := make(chan error, 1)
 	go func() {
-		counted <- traffic.Run(ctx, src.rings, feed.sink.ask(traffic.Options{Outer: f.tunnels == "outer"}), feed.sink)
+		counted <- traffic.Run(ctx, src.rings, feed.sink.ask(traffic.Options{Outer: f.tunnels == "outer", Thrifty: true}), feed.sink)
 	}()
 	go feed.watchEnd(counted)
 	err = tui.Run(ctx, feed, f.screenOptions(s, feed))

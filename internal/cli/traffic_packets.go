@@ -30,7 +30,7 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 	}
 	runCtx, cancel := f.until(ctx)
 	defer cancel()
-	o := traffic.Options{Outer: f.tunnels == "outer", Count: f.count}
+	o := traffic.Options{Outer: f.tunnels == "outer", Count: f.count, Thrifty: src.live}
 	if !src.live {
 		o.Matcher = sel.matcher()
 	}
