@@ -42,7 +42,7 @@ func (t *Table) Look(p *wire.Packet, s Seen, l *Looked) {
 	l.content, l.link, l.hops = contentHash(l.mixed, p), linkHash(p), p.TTL
 	l.flags, l.seq, l.ack, l.payload = p.Flags, p.Seq, p.Ack, p.PayloadLen
 	l.tcp, l.shut, l.whole = p.HasTCP, p.Window == 0, uint32(len(p.Payload)) >= p.PayloadLen
-	l.plain = l.ok && p.Problem == wire.NoProblem && !p.IsFragment && !p.HasQuote && p.IPLen <= ethernetMTU &&
+	l.plain = l.ok && p.Problem == wire.NoProblem && !p.IsFragment && p.CarrierVersion == 0 && !p.HasQuote && p.IPLen <= ethernetMTU &&
 		(p.Proto == protoTCP && l.tcp || p.Proto == protoUDP)
 }
 

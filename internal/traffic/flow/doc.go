@@ -27,7 +27,8 @@
 // a sender's own packets have wrong ones where the card computes them.
 //
 // Fragments. Later fragments carry no ports; they are counted in the flow of
-// their first one, also when they come before it. Those whose first fragment
+// their first one, also when they come before it, and where the packet in
+// fragments carries that flow in a tunnel. Those whose first fragment
 // does not come within half a minute (IPv6: a minute) are counted in Quality
 // only.
 //

@@ -29,8 +29,8 @@ type fragmentSet [fragmentWays]fragment
 // fragment is one packet in fragments. Before its first fragment came (known),
 // packets and bytes are what is waiting for it.
 type fragment struct {
-	key         key    // ports only when known
-	id          uint32 // with key's addresses, protocol (IPv4) and version
+	of          datagram
+	key         key // of the flow, when known
 	known, used bool
 	since, last int64
 	packets     uint64
@@ -38,7 +38,7 @@ type fragment struct {
 }
 
 func (f *fragment) wait() int64 {
-	if f.key.bits&bitIPv6 != 0 {
+	if f.of.key.bits&bitIPv6 != 0 {
 		return fragmentWait6
 	}
 	return fragmentWait
@@ -46,34 +46,35 @@ func (f *fragment) wait() int64 {
 
 func (f *fragment) late(when int64) bool { return when-f.since >= f.wait() || f.since-when >= f.wait() }
 
-// datagram is what tells packets in fragments apart. In IPv6 a later fragment
-// may not know the packet's protocol.
-func datagram(p *wire.Packet) key {
-	k := key{src: p.Src, dst: p.Dst, proto: p.Proto}
-	if p.Version == 6 {
-		k.proto, k.bits = 0, bitIPv6
-	}
-	return k
+// datagram is what tells packets in fragments apart: addresses, version and, in
+// IPv4, the protocol. In IPv6 a later fragment may not know that.
+type datagram struct {
+	key key
+	id  uint32
 }
 
-func (f *fragment) is(k *key, id uint32) bool {
-	if !f.used || f.id != id || f.key.src != k.src || f.key.dst != k.dst || f.key.bits&bitIPv6 != k.bits {
-		return false
+func datagramOf(src, dst [16]byte, version, proto uint8, id uint32) datagram {
+	d := datagram{key: key{src: src, dst: dst, proto: proto}, id: id}
+	if version == 6 {
+		d.key.proto, d.key.bits = 0, bitIPv6
 	}
-	return k.bits != 0 || f.key.proto == k.proto
+	return d
+}
+
+func datagramOfPacket(p *wire.Packet) datagram {
+	return datagramOf(p.Src, p.Dst, p.Version, p.Proto, p.ID)
 }
 
 // find gives the entry of a packet, a fresh one if it is not known or too old.
-func (fs *fragments) find(seed uint64, p *wire.Packet, when int64, q *Quality) *fragment {
+func (fs *fragments) find(seed uint64, of *datagram, when int64, q *Quality) *fragment {
 	if fs.sets == nil {
 		fs.sets = make([]fragmentSet, fragmentSets)
 	}
-	k := datagram(p)
-	set := &fs.sets[mix(k.mix(seed), uint64(p.ID)^seed)%fragmentSets]
+	set := &fs.sets[mix(of.key.mix(seed), uint64(of.id)^seed)%fragmentSets]
 	oldest := &set[0]
 	for i := range set {
 		f := &set[i]
-		if f.is(&k, p.ID) && !f.late(when) {
+		if f.used && f.of == *of && !f.late(when) {
 			return f
 		}
 		if !f.used || oldest.used && f.since < oldest.since {
@@ -81,7 +82,7 @@ func (fs *fragments) find(seed uint64, p *wire.Packet, when int64, q *Quality) *
 		}
 	}
 	oldest.drop(q)
-	*oldest = fragment{key: k, id: p.ID, used: true, since: when}
+	*oldest = fragment{of: *of, used: true, since: when}
 	return oldest
 }
 
@@ -104,7 +105,8 @@ func (fs *fragments) drain(q *Quality) {
 
 // laterFragment counts a fragment that has no ports.
 func (t *Table) laterFragment(p *wire.Packet, when int64, wireLen uint32) {
-	f := t.fragments.find(t.seed, p, when, &t.quality)
+	of := datagramOfPacket(p)
+	f := t.fragments.find(t.seed, &of, when, &t.quality)
 	if f.known {
 		t.join(f, p, when, 1, uint64(wireLen))
 		return
@@ -114,15 +116,27 @@ func (t *Table) laterFragment(p *wire.Packet, when int64, wireLen uint32) {
 	f.last = when
 }
 
-// firstFragment tells the later ones which flow is theirs.
-func (t *Table) firstFragment(p *wire.Packet, k *key, when int64) {
+// firstFragments tells later fragments which flow is theirs: those of the
+// packet, and those of a packet around it.
+func (t *Table) firstFragments(p *wire.Packet, k *key, when int64) {
 	own := *k
-	f := t.fragments.find(t.seed, p, when, &t.quality)
+	if p.IsFragment && p.MoreFragments {
+		of := datagramOfPacket(p)
+		t.firstFragment(&of, p, &own, when)
+	}
+	if p.CarrierVersion != 0 {
+		of := datagramOf(p.OuterSrc, p.OuterDst, p.CarrierVersion, p.CarrierProto, p.CarrierID)
+		t.firstFragment(&of, p, &own, when)
+	}
+}
+
+func (t *Table) firstFragment(of *datagram, p *wire.Packet, k *key, when int64) {
+	f := t.fragments.find(t.seed, of, when, &t.quality)
 	packets, bytes, since, last := f.packets, f.bytes, f.since, f.last
 	if f.known {
 		packets = 0
 	}
-	*f = fragment{key: own, id: p.ID, known: true, used: true, since: when}
+	*f = fragment{of: *of, key: *k, known: true, used: true, since: when}
 	if packets == 0 {
 		return
 	}

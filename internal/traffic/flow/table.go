@@ -122,7 +122,7 @@ func (t *Table) add(p *wire.Packet, l *Looked) {
 
 func (t *Table) addIP(p *wire.Packet, l *Looked) {
 	when := l.seen.When
-	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) {
+	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) || p.CarrierVersion != 0 {
 		t.quality.Fragments++
 		if p.FragOffset != 0 {
 			t.laterFragment(p, when, l.seen.Wire)
@@ -138,9 +138,7 @@ func (t *Table) addIP(p *wire.Packet, l *Looked) {
 	if p.HasQuote {
 		t.quoted(p, l.key.bits&bitIPv6)
 	}
-	if p.IsFragment && p.MoreFragments {
-		t.firstFragment(p, &l.key, when)
-	}
+	t.firstFragments(p, &l.key, when)
 }
 
 // addPlain is add for the common packet: TCP or UDP, whole, not too large.

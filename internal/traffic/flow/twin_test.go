@@ -70,9 +70,16 @@ func (w *twin) add(p *wire.Packet, when int64, length uint32) {
 	}
 	key := twinKey{p.Proto, p.Version == 6, twinEnd{p.Src, p.SrcPort}, twinEnd{p.Dst, p.DstPort}}
 	w.count(key, when, length)
-	if !p.MoreFragments {
-		return
+	if p.MoreFragments {
+		w.first(part, key, when)
 	}
+	if p.CarrierVersion != 0 {
+		w.first(twinPart{p.OuterSrc, p.OuterDst, p.CarrierID, p.CarrierProto}, key, when)
+	}
+}
+
+// first gives a packet's later fragments to a flow.
+func (w *twin) first(part twinPart, key twinKey, when int64) {
 	waiting := w.parts[part]
 	delete(w.parts, part)
 	w.owner[part] = twinOwner{key, when}
@@ -191,6 +198,11 @@ func datagrams(t *rapid.T, hosts int) []packetStep {
 			p.HasPorts = true
 			p.SrcPort = rapid.Uint16Range(1, 3).Draw(t, "sport")
 			p.DstPort = rapid.Uint16Range(1, 3).Draw(t, "dport")
+			if rapid.IntRange(0, 3).Draw(t, "carried") == 0 {
+				p.OuterSrc = host(rapid.IntRange(1, hosts).Draw(t, "outer src"))
+				p.OuterDst = host(rapid.IntRange(1, hosts).Draw(t, "outer dst"))
+				p.CarrierVersion, p.CarrierProto, p.CarrierID = 4, 17, rapid.Uint32Range(1, 3).Draw(t, "carrier id")
+			}
 		}
 		return s
 	})

@@ -120,12 +120,16 @@ func (p *Packet) wrap(carrier *Packet, t Tunnel) {
 		VLANs: carrier.VLANs, VLANCount: carrier.VLANCount,
 		Tunnels: carrier.Tunnels, Depth: carrier.Depth + 1,
 		OuterSrc: carrier.OuterSrc, OuterDst: carrier.OuterDst,
+		CarrierID: carrier.CarrierID, CarrierProto: carrier.CarrierProto, CarrierVersion: carrier.CarrierVersion,
 	}
 	if int(carrier.Depth) < len(p.Tunnels) {
 		p.Tunnels[carrier.Depth] = t
 	}
 	if carrier.Kind == KindIP && p.OuterSrc == [16]byte{} && p.OuterDst == [16]byte{} {
 		p.OuterSrc, p.OuterDst = carrier.Src, carrier.Dst
+		if carrier.MoreFragments {
+			p.CarrierID, p.CarrierProto, p.CarrierVersion = carrier.ID, carrier.Proto, carrier.Version
+		}
 	}
 }
 

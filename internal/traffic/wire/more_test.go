@@ -92,8 +92,11 @@ func TestManyTunnels(t *testing.T) {
 // ends in the next one; later fragments cannot be.
 func TestFragmentedTunnel(t *testing.T) {
 	inner := wiretest.Frame(wiretest.GRE{}, i4, tcp, wiretest.Bytes(make([]byte, 2000)))
-	first := wiretest.IPv4{Src: o4.Src, Dst: o4.Dst, Proto: 47, More: true}
+	first := wiretest.IPv4{Src: o4.Src, Dst: o4.Dst, Proto: 47, ID: 77, More: true}
 	p := decode(wiretest.Ethernet{}, first, wiretest.Bytes(inner[:1480]))
+	if p.CarrierVersion != 4 || p.CarrierProto != 47 || p.CarrierID != 77 || wire.Addr(p.OuterSrc) != o4.Src {
+		t.Errorf("whose fragments hold the rest is not told: %+v", p)
+	}
 	if brief(p) != inside4+tcpPorts+" in gre" || p.IPLen != 2040 || p.IsFragment {
 		t.Errorf("%s, %d", brief(p), p.IPLen)
 	}

@@ -80,6 +80,11 @@ type Packet struct {
 	Tunnels            [6]Tunnel
 	Depth              uint8
 	OuterSrc, OuterDst [16]byte
+	// CarrierID, with CarrierProto and CarrierVersion (4, 6; 0: none), name the
+	// packet from OuterSrc to OuterDst when this one is inside the first of its
+	// fragments: the others hold the rest of this packet.
+	CarrierID                    uint32
+	CarrierProto, CarrierVersion uint8
 
 	// Quote is the flow that an ICMP error quotes, with HasQuote.
 	HasQuote bool
