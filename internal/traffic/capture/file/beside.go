@@ -41,6 +41,9 @@ func (f *pcapng) names(b []byte) {
 		kind, size := f.u16(b), int(f.u16(b[2:]))
 		b = b[4:]
 		if kind == nameEnd {
+			if size != 0 {
+				f.step(fmt.Sprintf("an end of name records that is %d bytes long", size))
+			}
 			f.options(b)
 			return
 		}

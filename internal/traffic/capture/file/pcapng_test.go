@@ -187,6 +187,8 @@ func TestDamageBeside(t *testing.T) {
 		"name without an end":  little().add(4, s.option(1, []byte("\x01\x02\x03\x04name")...), s.option(0)),
 		"name without address": little().add(4, s.option(2, []byte("\x01\x02\x03\x04")...), s.option(0)),
 		"name record":          little().add(4, s.words(0x01000001)),
+		"end of names":         little().add(4, s.words(0x10000)),
+		"end of options":       little().add(0x0a0d0d0a, s.words(0x1a2b3c4d, 1, 0xffffffff, 0xffffffff), s.words(0x10000)),
 		"option of names":      little().add(4, s.option(0), s.words(0x01000003)),
 		"secrets":              little().add(10, s.words(0x544c534b, 100), []byte("x")),
 		"no secrets":           little().add(10, s.words(0x544c534b)),

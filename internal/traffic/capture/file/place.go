@@ -87,6 +87,9 @@ func (f *pcapng) option(b []byte) (code uint16, value, rest []byte, ok bool) {
 	}
 	code, size := f.u16(b), int(f.u16(b[2:]))
 	if code == optionEnd {
+		if size != 0 {
+			f.step(fmt.Sprintf("an end of options that is %d bytes long", size))
+		}
 		return 0, nil, nil, false
 	}
 	if size > len(b)-4 {

@@ -204,6 +204,7 @@ func (t *twin) eachRecord(rest *[]byte, see func(uint16, []byte)) {
 		code, size := t.order.Uint16(b[at:]), int(t.order.Uint16(b[at+2:]))
 		at += 4
 		if code == 0 {
+			t.damaged = t.damaged || size != 0
 			*rest = b[at:]
 			return
 		}
