@@ -54,7 +54,7 @@ func (l *FlowLines) Append(dst []byte, f *flow.Flow) []byte {
 
 func (l *FlowLines) appendMore(dst []byte, f *flow.Flow) []byte {
 	if f.Label != "" {
-		dst = append(append(dst, ' '), f.Label...)
+		dst = append(append(dst, ' '), Escape(f.Label)...)
 	}
 	if !l.Verbose {
 		return dst
@@ -77,7 +77,11 @@ func (l *FlowLines) appendMore(dst []byte, f *flow.Flow) []byte {
 	}
 	if f.Refused > 0 {
 		dst = appendNumber(dst, " refused ", uint64(f.Refused))
-		dst = appendNumber(dst, " times by icmp type ", uint64(f.RefusedType))
+		dst = append(dst, " time"...)
+		if f.Refused > 1 {
+			dst = append(dst, 's')
+		}
+		dst = appendNumber(dst, " by icmp type ", uint64(f.RefusedType))
 		dst = appendNumber(dst, " code ", uint64(f.RefusedCode))
 	}
 	return dst

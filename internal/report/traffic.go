@@ -159,7 +159,7 @@ func (t *Traffic) serviceOf(r *flow.PortRow) string {
 // mostRows rows with the most bytes.
 func TrafficText(w io.Writer, t *Traffic, st Style) error {
 	var b strings.Builder
-	b.WriteString(t.answer() + "\n")
+	b.WriteString(strings.Join(wrap(t.answer(), st.Width, 0), "\n") + "\n")
 	for _, line := range t.evidence(st) {
 		b.WriteString(line + "\n")
 	}
@@ -178,10 +178,10 @@ func TrafficText(w io.Writer, t *Traffic, st Style) error {
 		}
 	}
 	if left > 0 {
-		fmt.Fprintf(&b, "and %s more rows with fewer bytes (-v shows all)\n", thousands(left))
+		fmt.Fprintf(&b, "and %s more with fewer bytes (-v shows all)\n", amount(left, "row", "rows"))
 	}
 	if t.Rest.Flows > 0 {
-		fmt.Fprintf(&b, "and %s flows of rows for which there was no room\n", thousands(int(t.Rest.Flows)))
+		fmt.Fprintf(&b, "and %s of rows for which there was no room\n", amount(int(t.Rest.Flows), "flow", "flows"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -199,7 +199,7 @@ func (t *Traffic) answer() string {
 	case "server":
 		what = count(len(t.Servers), "server", "servers")
 	}
-	s := fmt.Sprintf("%s: %s packets, %s, in %s, %s", Escape(t.Source), thousands(int(t.Quality.Packets)), size(t.Quality.Bytes), amount(int(t.Quality.Flows), "flow", "flows"), what)
+	s := fmt.Sprintf("%s: %s, %s, in %s, %s", Escape(t.Source), amount(int(t.Quality.Packets), "packet", "packets"), size(t.Quality.Bytes), amount(int(t.Quality.Flows), "flow", "flows"), what)
 	if t.From.IsZero() {
 		return s + "."
 	}

@@ -166,7 +166,7 @@ func sourcesGen(t *rapid.T) (fakes []*fake, sources []capture.Source, total int)
 func TestEveryPacketOnceAndInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fakes, sources, total := sourcesGen(t)
-		o := Options{Outer: rapid.Bool().Draw(t, "outer")}
+		o := Options{Outer: rapid.Bool().Draw(t, "outer"), Thrifty: rapid.Bool().Draw(t, "thrifty")}
 		if rapid.Bool().Draw(t, "counted") {
 			o.Count = rapid.Uint64Range(1, uint64(total)+2).Draw(t, "count")
 		}
