@@ -82,6 +82,10 @@ func (s *streams) finish(written error, gaps []exposure.Gap) error {
 
 // writeError: a reader that went away (head, less) needs no words.
 func writeError(err error) error {
+	var said *exitError
+	if errors.As(err, &said) {
+		return err
+	}
 	if errors.Is(err, syscall.EPIPE) {
 		return &exitError{code: exitPartial}
 	}

@@ -3,13 +3,17 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // someCapture is a pcap of n UDP packets that are a second apart.
@@ -79,5 +83,25 @@ func TestTrafficWriteReplaces(t *testing.T) {
 	}
 	if out, errs, code := call(t, "", "traffic", "-r", old, "--json"); code != exitDone || !strings.Contains(out, `"quality":{"packets":2,`) {
 		t.Errorf("%d %s %s", code, out, errs)
+	}
+}
+
+// Ctrl-C ends a run that waits for a capture's first byte.
+func TestTrafficWaitIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	silent, writer := io.Pipe()
+	defer func() { _ = writer.Close() }()
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err := (&trafficFlags{read: "-"}).open(ctx, &streams{in: silent}, nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// What cannot be written is said once.
+func TestWriteErrorIsSaidOnce(t *testing.T) {
+	err := writeError(writeError(syscall.ENOSPC))
+	if strings.Count(err.Error(), "write the result") != 1 {
+		t.Error(err)
 	}
 }

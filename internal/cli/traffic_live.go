@@ -43,7 +43,7 @@ func liveTraffic(ctx context.Context, s *streams, f *trafficFlags) error {
 	if err != nil {
 		return err
 	}
-	src, err := f.open(s, sel)
+	src, err := f.open(ctx, s, sel)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 	if err != nil {
 		return err
 	}
-	src, err := f.open(s, sel)
+	src, err := f.open(ctx, s, sel)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,11 +25,31 @@ type source struct {
 	before capture.Stats
 }
 
-func (f *trafficFlags) open(s *streams, sel *selection) (*source, error) {
+func (f *trafficFlags) open(ctx context.Context, s *streams, sel *selection) (*source, error) {
 	if f.read != "" {
-		return openCapture(s, f.read)
+		return awaitCapture(ctx, s, f.read)
 	}
 	return f.listen(sel)
+}
+
+// awaitCapture opens a capture, or gives up when ctx ends: a pipe may have no
+// writer, or one that writes nothing.
+func awaitCapture(ctx context.Context, s *streams, name string) (*source, error) {
+	type opened struct {
+		src *source
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		src, err := openCapture(s, name)
+		done <- opened{src, err}
+	}()
+	select {
+	case o := <-done:
+		return o.src, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func openCapture(s *streams, name string) (*source, error) {
