@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/traffic/wire"
@@ -29,8 +30,11 @@ type sighting struct {
 const (
 	copyWindow  = uint32(100 * time.Millisecond >> 10)
 	quickWindow = uint32(500 * time.Microsecond >> 10)
-	// headBytes are how many of the payload are compared.
-	headBytes = 16
+	// headBytes are how many of the payload are compared; of one that has no
+	// more than shortBytes the last 8 too: what tells the messages of different
+	// senders apart stands there (neighbour discovery, group reports).
+	headBytes  = 16
+	shortBytes = 64
 )
 
 // seen notes a packet and tells whether it is a copy of a recent one.
@@ -64,6 +68,9 @@ func contentHash(flow uint64, p *wire.Packet) uint64 {
 	}
 	var head [headBytes]byte
 	copy(head[:], p.Payload)
+	if n := len(p.Payload); n > headBytes && n <= shortBytes && uint32(n) >= p.PayloadLen {
+		h ^= bits.RotateLeft64(le64(p.Payload[n-8:]), 23)
+	}
 	h ^= uint64(p.ICMPType)<<24 | uint64(p.ICMPCode)<<16 | uint64(p.ICMPID)
 	return mix(h^le64(head[:]), le64(head[8:])^uint64(p.PayloadLen)<<32)
 }

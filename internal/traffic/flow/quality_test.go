@@ -39,6 +39,7 @@ func TestDuplicates(t *testing.T) {
 	id := func(p *wire.Packet) { p.ID++ }
 	zero := func(p *wire.Packet) { p.ID = 0 }
 	v6 := func(p *wire.Packet) { p.Version, p.ID = 6, 0 }
+	ends := func(p *wire.Packet) { p.Payload[len(p.Payload)-1]++ }
 	us, ms := time.Microsecond, time.Millisecond
 	for name, c := range map[string]struct {
 		proto         uint8
@@ -61,6 +62,7 @@ func TestDuplicates(t *testing.T) {
 		"no identification, bare ACK": {6, with(zero), with(zero), 0, us, 0},
 		"IPv6, segment":               {6, with(v6), with(v6), 10, us, 1},
 		"IPv6, UDP":                   {17, with(v6), with(v6), 10, us, 0},
+		"IPv6, another sender's":      {58, with(v6), with(v6, mac, ends), 20, us, 0},
 		"IPv6, another VLAN":          {17, with(v6), with(v6, tag), 10, us, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
