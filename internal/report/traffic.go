@@ -43,12 +43,12 @@ type Traffic struct {
 // TrafficJSON writes portreeve.traffic/1.
 func TrafficJSON(w io.Writer, t *Traffic) error {
 	buf := appendField([]byte{'{'}, "schema", TrafficSchema)
-	buf = appendMoment(buf, "taken", t.Taken)
+	buf = appendNanos(buf, "taken", t.Taken.UnixNano())
 	buf = appendField(buf, "host", t.Host)
 	buf = appendField(buf, "source", t.Source)
 	if !t.From.IsZero() {
-		buf = appendMoment(buf, "first", t.From)
-		buf = appendMoment(buf, "last", t.To)
+		buf = appendNanos(buf, "first", t.From.UnixNano())
+		buf = appendNanos(buf, "last", t.To.UnixNano())
 	}
 	buf = append(appendGaps(buf, t.Gaps), '\n')
 	buf = appendNotes(buf, t.Notes)

@@ -325,7 +325,7 @@ func TestTrafficJSON(t *testing.T) {
 			t.Fatalf("(-twin +fast):\n%s", d)
 		}
 		q := doc["quality"].(map[string]any)
-		if doc["schema"] != "portreeve.traffic/1" || fmt.Sprint(q["packets"]) != fmt.Sprint(tr.Quality.Packets) || fmt.Sprint(q["dropped"]) != "7" || q["dropped_known"] != tr.Lost.Known ||
+		if doc["taken"] != "2001-09-09T01:46:40.000000000Z" || doc["schema"] != "portreeve.traffic/1" || fmt.Sprint(q["packets"]) != fmt.Sprint(tr.Quality.Packets) || fmt.Sprint(q["dropped"]) != "7" || q["dropped_known"] != tr.Lost.Known ||
 			len(doc["incomplete"].([]any)) != len(tr.Gaps) {
 			t.Fatalf("%s", b.Bytes())
 		}
