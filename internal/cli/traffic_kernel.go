@@ -97,7 +97,7 @@ func (c *kernelCount) watch(ctx context.Context) (wrapped bool, err error) {
 			return false, err
 		}
 		if st.Wrapped > 0 || st.Tunnels > 0 && c.f.tunnels != "outer" {
-			c.notes = append(c.notes, fmt.Sprintf("%d packets at the beginning of the tunnels' traffic are counted by their outer addresses", st.Wrapped+st.Tunnels))
+			c.notes = append(c.notes, fmt.Sprintf("packets at the beginning of the tunnels' traffic that are counted by their outer addresses: %d", st.Wrapped+st.Tunnels))
 			return true, nil
 		}
 		if time.Since(room) > meterRoom {

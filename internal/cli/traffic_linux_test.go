@@ -249,7 +249,7 @@ func liveKernelOpensTunnels(t *testing.T, d *duo) {
 			t.Errorf("%s/%d: %+v, want %d packets", c.proto, c.port, got, c.packets)
 		}
 	}
-	if len(doc.Notes) == 0 || !strings.Contains(doc.Notes[0], "tunnels") {
+	if len(doc.Notes) == 0 || !strings.Contains(doc.Notes[0], "outer addresses: ") {
 		t.Errorf("nothing is said of the tunnels' first packets: %v", doc.Notes)
 	}
 }
