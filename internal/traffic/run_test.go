@@ -260,6 +260,12 @@ func TestSourceErrorComesLast(t *testing.T) {
 // A sink's error ends the run at once, closes the sources, and nothing is
 // handed on after it.
 func TestSinkErrorEndsTheRun(t *testing.T) {
+	for _, thrifty := range []bool{false, true} {
+		sinkErrorEndsTheRun(t, Options{Thrifty: thrifty})
+	}
+}
+
+func sinkErrorEndsTheRun(t *testing.T, o Options) {
 	full := errors.New("disk full")
 	calls := 0
 	s := &seen{fail: func(total int) error {
@@ -270,7 +276,7 @@ func TestSinkErrorEndsTheRun(t *testing.T) {
 	}}
 	forever := &endless{fake: fake{port: 1, link: wire.LinkEthernet}}
 	other := &fake{port: 2, sizes: make([]int, 100), link: wire.LinkEthernet}
-	err := Run(context.Background(), []capture.Source{forever, other}, Options{}, s)
+	err := Run(context.Background(), []capture.Source{forever, other}, o, s)
 	if !errors.Is(err, full) || s.total < 1000 || s.total >= 1000+piece {
 		t.Errorf("%v after %d packets in %d calls", err, s.total, calls)
 	}
@@ -340,10 +346,10 @@ func (l *live) Stop() error {
 // When ctx ends, a live source is stopped, and all that it took before comes:
 // more than fits in the reader's pieces, and past the first batch.
 func TestStoppedSourceGivesWhatItTook(t *testing.T) {
-	for _, already := range []bool{false, true} {
+	for _, c := range []struct{ already, thrifty bool }{{}, {already: true}, {thrifty: true}, {true, true}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		src := &live{fake: fake{port: 1, link: wire.LinkEthernet}, rest: []int{300, 0, 5000, 1, 700}}
-		if already {
+		if c.already {
 			cancel()
 		}
 		go func() {
@@ -351,7 +357,7 @@ func TestStoppedSourceGivesWhatItTook(t *testing.T) {
 			cancel()
 		}()
 		s := new(seen)
-		if err := Run(ctx, []capture.Source{src}, Options{}, s); err != nil || s.total != 6001 {
+		if err := Run(ctx, []capture.Source{src}, Options{Thrifty: c.thrifty}, s); err != nil || s.total != 6001 {
 			t.Errorf("%v, %d packets, want 6001", err, s.total)
 		}
 		src.settled(t)
@@ -383,6 +389,9 @@ func TestSilentSourceKeepsNobody(t *testing.T) {
 		{"the end of ctx", Options{}, nil},
 		{"enough packets", Options{Count: 3}, nil},
 		{"an error", Options{}, func(int) error { return full }},
+		{"the end of ctx, thrifty", Options{Thrifty: true}, nil},
+		{"enough packets, thrifty", Options{Thrifty: true, Count: 3}, nil},
+		{"an error, thrifty", Options{Thrifty: true}, func(int) error { return full }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			others := goleak.IgnoreCurrent()
