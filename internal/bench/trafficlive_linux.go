@@ -41,6 +41,7 @@ type listener struct {
 type overhearing struct {
 	seen, dropped float64
 	cpu           float64 // seconds of the process, user and system
+	system        float64 // the part of it inside the kernel
 	machine       float64 // seconds that all processors were busy
 }
 
@@ -107,6 +108,7 @@ func (l lab) overhear(ctx context.Context, tools []listener, which int) (overhea
 		return run, err
 	}
 	_ = cmd.Wait() // interrupted is no failure
+	run.system = cmd.ProcessState.SystemTime().Seconds()
 	run.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	seen, dropped, err := tools[which].counted(out.Bytes(), errOut.Bytes())
 	run.seen, run.dropped = float64(seen), float64(dropped)
@@ -210,11 +212,11 @@ func liveResult(tools []listener, runs [][]overhearing) result {
 	cpu := func(r overhearing) float64 { return r.cpu }
 	machine := func(r overhearing) float64 { return r.machine }
 	quiet := of(len(tools), machine)
-	g := grid{head: []string{"tool", "", "counted", "dropped", "CPU of the process", "CPU of the machine beyond the load's"}}
+	g := grid{head: []string{"tool", "", "counted", "dropped", "CPU of the process", "of it in the kernel", "CPU of the machine beyond the load's"}}
 	for i, t := range tools {
 		g.rows = append(g.rows, []string{t.shown, "", fmt.Sprintf("%.0f", of(i, func(r overhearing) float64 { return r.seen })),
 			fmt.Sprintf("%.0f", of(i, func(r overhearing) float64 { return r.dropped })),
-			fmt.Sprintf("%.2f s", of(i, cpu)), fmt.Sprintf("%.2f s", of(i, machine)-quiet)})
+			fmt.Sprintf("%.2f s", of(i, cpu)), fmt.Sprintf("%.2f s", of(i, func(r overhearing) float64 { return r.system })), fmt.Sprintf("%.2f s", of(i, machine)-quiet)})
 	}
 	return result{situation: liveSituation, grids: []grid{g}, goals: liveGoals(of, cpu, machine, quiet)}
 }

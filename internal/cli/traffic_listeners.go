@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,12 @@ import (
 // maxListenersFile bounds a listing that is read.
 const maxListenersFile = 64 << 20
 
-// listenPace is how often a live run looks at this host's listeners.
-const listenPace = 2 * time.Second
+// A live run looks for new TCP listeners often, which costs a millisecond,
+// and lists everything anew now and then, which costs what portreeve host does.
+const (
+	listenPace = 2 * time.Second
+	listenAnew = 30 * time.Second
+)
 
 // listenTable answers who listens, for telling servers from clients. It may
 // be asked while it is renewed.
@@ -113,9 +118,29 @@ func (t *listenTable) look(ctx context.Context) {
 }
 
 func (t *listenTable) follow(ctx context.Context) {
+	last := time.Now()
 	for sleep(ctx, listenPace) {
-		t.look(ctx)
+		if time.Since(last) >= listenAnew {
+			t.look(ctx)
+			last = time.Now()
+			continue
+		}
+		t.more(ctx)
 	}
+}
+
+// more adds TCP listeners that came since the last look.
+func (t *listenTable) more(ctx context.Context) {
+	old := t.now.Load()
+	found, err := host.Listening(ctx)
+	if err != nil || old == nil {
+		return
+	}
+	set := &listenSet{at: maps.Clone(old.at), any: maps.Clone(old.any), own: old.own}
+	for _, e := range found {
+		set.add(&exposure.Socket{Proto: e.Proto, State: exposure.Listen, Addr: e.Addr, Port: e.Port})
+	}
+	t.now.Store(set)
 }
 
 // readListeners reads a portreeve host document. Its addresses are those that

@@ -130,6 +130,9 @@ func appendQuality(dst []byte, t *Traffic) []byte {
 	dst = appendUint(dst, "packets", q.Packets)
 	dst = appendUint(dst, "dropped", t.Lost.Dropped+t.Lost.IfDropped)
 	dst = appendBool(dst, "dropped_known", t.Lost.Known)
+	if t.Lost.Known {
+		dst = appendUint(dst, "received", t.Lost.Received)
+	}
 	dst = appendUint(dst, "truncated", q.Truncated)
 	dst = appendUint(dst, "undecoded", q.Undecoded)
 	dst = appendUint(dst, "one_sided_flows", q.OneSidedFlows)

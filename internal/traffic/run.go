@@ -31,9 +31,10 @@ type Options struct {
 	// Watch, where set, is asked beside the reading whether a payload concerns
 	// it (Items.Begins).
 	Watch *negotiate.Watcher
-	// Thrifty decodes where the sink is, not beside the reading: slower where
-	// there is a queue, and less CPU time, for nothing that was decoded goes
-	// from one core to another.
+	// Thrifty reads, decodes and calls the sink in one goroutine for each
+	// source, the sink never twice at once: slower where there is a queue, and
+	// half the CPU time, for nobody is woken and nothing goes from one core to
+	// another.
 	Thrifty bool
 	// Count ends the run after so many selected packets; 0: never.
 	Count uint64
@@ -87,17 +88,21 @@ const (
 // A source that waits for ever does not keep Run, but the goroutine that reads
 // it lives until it answers.
 func Run(ctx context.Context, sources []capture.Source, o Options, sink Sink) error {
-	r := &run{o: o, sources: sources, full: make(chan *chunk, ahead)}
+	r := &run{o: o, sources: sources, full: make(chan *chunk, ahead), sink: sink}
 	defer r.end()
 	defer r.whenDone(ctx)()
 	for _, src := range sources {
+		if o.Thrifty {
+			r.readers.Go(func() { r.readAlone(src) })
+			continue
+		}
 		r.readers.Go(func() { r.read(src) })
 	}
 	go func() {
 		r.readers.Wait()
 		close(r.full)
 	}()
-	err := r.feed(ctx, sink)
+	err := errors.Join(r.feed(ctx, sink), r.leave())
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
@@ -111,6 +116,12 @@ type run struct {
 	sources []capture.Source
 	full    chan *chunk
 	readers sync.WaitGroup
+
+	// Of thrifty runs: the sink's, how much it took, and why it takes no more.
+	alone sync.Mutex
+	sink  Sink
+	taken uint64
+	left  error
 
 	mu      sync.Mutex
 	stopped bool // no further packets are to be taken
@@ -127,7 +138,6 @@ type chunk struct {
 	begins   [piece]bool
 	n        int
 	batch    *capture.Batch
-	raw      bool // the batch is not decoded yet
 	from     *reader
 }
 
@@ -210,11 +220,7 @@ func (r *run) feed(ctx context.Context, sink Sink) error {
 				return end
 			}
 			if end == nil {
-				hand := r.take
-				if c.raw {
-					hand = r.takeRaw
-				}
-				if end = hand(c, sink, &taken); end != nil {
+				if end = r.take(c, sink, &taken); end != nil {
 					r.end()
 				}
 			}
@@ -249,32 +255,6 @@ func (r *run) discard() {
 	}
 }
 
-// takeRaw decodes a batch and hands it on, so few packets at a time that they
-// stay in the first cache.
-func (r *run) takeRaw(c *chunk, sink Sink, taken *uint64) error {
-	for i := range c.batch.Packets {
-		p := &c.batch.Packets[i]
-		switch ok, err := c.from.selects(p); {
-		case err != nil:
-			return err
-		case !ok:
-			continue
-		}
-		c.from.decode(c, p)
-		if c.n < rawPiece {
-			continue
-		}
-		if err := r.take(c, sink, taken); err != nil {
-			return err
-		}
-		c.n = 0
-	}
-	return r.take(c, sink, taken)
-}
-
-// rawPiece is how many packets are decoded before they are handed on.
-const rawPiece = 64
-
 func (r *run) take(c *chunk, sink Sink, taken *uint64) error {
 	n := c.n
 	if left := r.o.Count - *taken; r.o.Count > 0 && uint64(n) >= left {
@@ -302,7 +282,7 @@ func (c *chunk) release(idle bool) {
 		c.batch.Release()
 		c.from.batches <- c.batch
 	}
-	c.n, c.batch, c.raw = 0, nil, false
+	c.n, c.batch = 0, nil
 	c.from.spent = append(c.from.spent, c)
 	if len(c.from.spent) >= ahead/2 || idle {
 		c.from.refill()
@@ -367,11 +347,6 @@ func (rd *reader) refill() {
 // storage is given back when all were taken.
 func (rd *reader) hand(b *capture.Batch) error {
 	c := <-rd.chunks
-	if rd.run.o.Thrifty {
-		c.batch, c.raw = b, true
-		rd.run.full <- c
-		return nil
-	}
 	var refused error
 	for i := range b.Packets {
 		var ok bool
