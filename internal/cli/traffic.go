@@ -60,10 +60,10 @@ fills the screen.`,
   portreeve traffic -i eth1 --duration 15m       the ports used, as a table
   portreeve traffic -r web.pcap --by flow        conversations of a capture
   portreeve traffic -i eth1 --by packet tcp port 80
-  portreeve traffic -r web.pcap --by server      the servers seen, and what they speak
+  portreeve traffic -r web.pcap --by server      servers and what they speak
   portreeve traffic -r web.pcap.gz --json 'port 443 and not host 10.0.0.1'
   portreeve traffic check-mirror -i eth1         is this a mirror port?
-  portreeve traffic span --vendor cisco-ios --source Gi1/0/1 --destination Gi1/0/24`,
+  portreeve traffic span --vendor list           set up a mirror port`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.filterText = strings.Join(args, " ")
