@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -96,6 +98,10 @@ func runTraffic(ctx context.Context, s *streams, f *trafficFlags, bare bool) err
 	if err := f.check(); err != nil {
 		return err
 	}
+	// The table of flows is long-lived and has no pointers: the program's goal
+	// for memory, made for short listings, would have it collected for nothing.
+	debug.SetMemoryLimit(math.MaxInt64)
+	debug.SetGCPercent(trafficGarbage)
 	if f.wantsScreen(s, bare) {
 		return liveTraffic(ctx, s, f)
 	}
@@ -162,6 +168,9 @@ func (f *trafficFlags) countable() bool {
 func (f *trafficFlags) inKernel() bool {
 	return f.method != methodPackets && f.countable()
 }
+
+// trafficGarbage is how much of what is kept may be garbage besides, percent.
+const trafficGarbage = 50
 
 // sourceName is what a heading calls the source.
 func (f *trafficFlags) sourceName() string {

@@ -39,7 +39,7 @@ type flowSink struct {
 func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink {
 	k := &flowSink{f: f, book: knowledge.Open(), watch: negotiate.New(negotiate.Options{}), out: s.out}
 	k.lines = report.FlowLines{Verbose: f.verbose, Service: k.service}
-	o := flow.Options{Registry: k.registered, Label: k.label, Emit: k.emit}
+	o := flow.Options{MaxFlows: mostFlows, Registry: k.registered, Label: k.label, Emit: k.emit}
 	if f.by == byServer {
 		k.heard = inventory.New(inventory.Options{})
 	}
@@ -49,6 +49,9 @@ func newFlowSink(s *streams, f *trafficFlags, listeners *listenTable) *flowSink 
 	k.table = flow.NewTable(o)
 	return k
 }
+
+// mostFlows bounds the flows that are kept at once: 140 MiB of them.
+const mostFlows = 1 << 19
 
 // ask has the reader do what can be done beside the counting.
 func (k *flowSink) ask(o traffic.Options) traffic.Options {
