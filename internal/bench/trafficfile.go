@@ -137,7 +137,7 @@ func frame4(f []byte, n int, back bool, length int, isTCP bool, id uint32) int {
 	}
 	binary.BigEndian.PutUint16(ip[2:], uint16(20+length))
 	binary.BigEndian.PutUint16(ip[4:], uint16(id))
-	client, server := uint32(10<<24|n), uint32(192<<24|168<<16|n%250+1)
+	client, server := 10<<24|uint32(n), 192<<24|168<<16|uint32(n%250+1)
 	if back {
 		client, server = server, client
 	}

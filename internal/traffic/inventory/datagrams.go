@@ -183,7 +183,7 @@ func readRDPEUDP(h *heard) finding {
 		return finding{}
 	}
 	return either(h, "ms-wbt-server", func(b []byte) bool {
-		return len(b) >= 16 && (be32(b) == 0xffffffff || len(h.client) > 0 && len(h.server) > 0) && b[7]&1 == 1
+		return len(b) >= 16 && (uint32(be32(b)) == 0xffffffff || len(h.client) > 0 && len(h.server) > 0) && b[7]&1 == 1
 	})
 }
 
