@@ -1,0 +1,23 @@
+package fwlog
+
+// dialect is one way to write a firewall's log.
+type dialect struct {
+	name string
+	// read fills e from the line and tells whether the line is an event of
+	// this dialect. What it is not sure of it declines; it may leave e filled
+	// in part then.
+	read func(p *Parser, l *line, e *Event) bool
+}
+
+// dialects are asked in this order: what can be told apart for certain first,
+// the generic envelopes (CEF, LEEF) of products last.
+var dialects = []dialect{}
+
+// Formats are the names of all dialects, in the order in which they are asked.
+func Formats() []string {
+	names := make([]string, len(dialects))
+	for i := range dialects {
+		names[i] = dialects[i].name
+	}
+	return names
+}
