@@ -1,12 +1,15 @@
 package fwlog
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // Options are what lines leave out.
 type Options struct {
 	// Now is when the log was read: a syslog line of RFC 3164 has no year, it
-	// is the last one in which the line is not after Now. Zero: such lines
-	// have no time.
+	// is the last one in which the line is at most a day (zones, clocks)
+	// after Now. Zero: such lines have no time.
 	Now time.Time
 	// Zone is the zone of times that name none; nil: UTC.
 	Zone *time.Location
@@ -17,17 +20,169 @@ type Options struct {
 // Parser reads the lines of one stream.
 type Parser struct {
 	opt Options
-	// last is the dialect that took the last event: the next line is most
-	// probably of the same.
-	last int
+	// ask are the dialects to ask, in the table's order. What one line is
+	// does not hang on the lines before it, but for what is carried.
+	ask     []dialect
+	carried carried
+	// known: the line in hand was recognised, but is no event.
+	known bool
+	more  func(e *Event) bool
+	stamps
+	scratch [2][]byte // texts of the line in hand that had to be unescaped
+	line    line
 }
 
-// line is a line as dialects see it.
+// carried is what lines tell about those that follow: the only memory that a
+// Parser has. It is compared to see whether lines may be read apart.
+type carried struct {
+	columns *columns
+	export  int64 // journald's export form: the time of the entry in hand
+}
+
+// line is a line as dialects see it: from the outside inwards. All are parts
+// of the line or of the Parser's storage.
 type line struct {
 	raw  []byte // all of it, without the line's end
-	body []byte // what is behind the envelope
+	text []byte // inside of a container's or journald's envelope, else raw
+	msg  []byte // text behind PRI, time and host: begins with the tag if any
+	body []byte // msg behind the tag and the kernel's "[uptime]"
 	// From the envelope; empty or 0 where there was none.
-	tag  []byte // program: "kernel", "filterlog", "%ASA-4-106023" …
+	tag  []byte // program, without its process number: "kernel", "filterlog"
 	host []byte
-	when int64
+	when int64 // Unix nanoseconds
+}
+
+// New is a Parser of a stream. A Format that Formats does not list knows no
+// line.
+func New(o Options) *Parser {
+	p := &Parser{opt: o, ask: dialects}
+	if o.Format != "" && o.Format != "auto" {
+		p.ask = nil
+		for i := range dialects {
+			if dialects[i].name == o.Format {
+				p.ask = dialects[i : i+1]
+			}
+		}
+	}
+	return p
+}
+
+// Read takes the next line, with or without its end, and tells whether it is
+// an event. If not, Known tells whether it was recognised all the same, and e
+// has nothing but, maybe, Limited and Suppressed. A line may hold several
+// events: More gives those after the first.
+func (p *Parser) Read(raw []byte, e *Event) bool {
+	*e = Event{}
+	p.known, p.more = false, nil
+	l := &p.line
+	*l = line{raw: bytes.TrimRight(raw, "\r\n")}
+	if len(l.raw) == 0 {
+		p.carried.export = 0
+		return false
+	}
+	return p.open(l, e)
+}
+
+// Known tells whether the last line, which was no event, was recognised: a
+// header, a comment, a note that lines were left out, or a line of a
+// firewall's log about something else.
+func (p *Parser) Known() bool { return p.known }
+
+// More gives the next event of the same line, if it has several. Texts are
+// valid until the next More or Read.
+func (p *Parser) More(e *Event) bool {
+	if p.more == nil {
+		return false
+	}
+	*e = Event{}
+	if p.more(e) {
+		return true
+	}
+	p.more = nil
+	return false
+}
+
+// open takes the envelope off and asks the dialects.
+func (p *Parser) open(l *line, e *Event) bool {
+	if p.strip(l) {
+		return p.dialects(l, e)
+	}
+	return false
+}
+
+// dialects asks one after the other.
+func (p *Parser) dialects(l *line, e *Event) bool {
+	for i := range p.ask {
+		if p.try(&p.ask[i], l, e) {
+			return true
+		}
+		if p.known {
+			return false
+		}
+	}
+	return p.unwrap(l, e)
+}
+
+func (p *Parser) try(d *dialect, l *line, e *Event) bool {
+	if !d.read(p, l, e) {
+		p.more = nil
+		left := Event{Limited: e.Limited, Suppressed: e.Suppressed}
+		if !p.known {
+			left = Event{}
+		}
+		*e = left
+		return false
+	}
+	if !e.Src.IsValid() || !e.Dst.IsValid() {
+		*e = Event{}
+		p.more = nil
+		return false
+	}
+	e.Format = d.name
+	if e.Time == 0 {
+		e.Time = l.when
+	}
+	return true
+}
+
+// noEvent is what a dialect returns for a line that is certainly its own, but
+// no event: a header, a comment, another message of the product.
+func (p *Parser) noEvent() bool {
+	p.known = true
+	return false
+}
+
+// columns are what header lines said, by dialect. They are never changed:
+// Parsers share them.
+type columns struct {
+	next   *columns
+	name   string
+	header []byte
+	codes  []uint8
+}
+
+// setColumns keeps what a header line means to the dialect of that name:
+// codes are the dialect's own, one for each column. The same header again
+// changes nothing.
+func (p *Parser) setColumns(name string, header []byte, codes []uint8) {
+	var rest *columns
+	for c := p.carried.columns; c != nil; c = c.next {
+		if c.name != name {
+			rest = &columns{next: rest, name: c.name, header: c.header, codes: c.codes}
+		} else if bytes.Equal(c.header, header) {
+			return
+		}
+	}
+	p.carried.columns = &columns{next: rest, name: name, header: bytes.Clone(header), codes: bytes.Clone(codes)}
+}
+
+// columnsOf gives the codes of the last header of the dialect of that name,
+// nil if there was none.
+func (p *Parser) columnsOf(name string) []uint8 {
+	for c := p.carried.columns; c != nil; c = c.next {
+		if c.name == name {
+			return c.codes
+		}
+	}
+	return nil
 }

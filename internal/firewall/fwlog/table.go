@@ -5,12 +5,16 @@ type dialect struct {
 	name string
 	// read fills e from the line and tells whether the line is an event of
 	// this dialect. What it is not sure of it declines; it may leave e filled
-	// in part then.
+	// in part then. Declining must be quick: every line of another dialect
+	// gets here. p.noEvent() is returned for a line that is certainly of this
+	// dialect, but no event; p.more is set to a function that gives the next
+	// event of a line that has several.
 	read func(p *Parser, l *line, e *Event) bool
 }
 
 // dialects are asked in this order: what can be told apart for certain first,
 // the generic envelopes (CEF, LEEF) of products last.
+// One line each.
 var dialects = []dialect{}
 
 // Formats are the names of all dialects, in the order in which they are asked.
