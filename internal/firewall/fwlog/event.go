@@ -57,6 +57,7 @@ type Event struct {
 	// another line told (so that it is not counted twice). Limited: the line
 	// says itself that others were left out; Suppressed is how many, where it
 	// says that.
+	Reversed   bool
 	Ends       bool
 	Limited    bool
 	Suppressed uint64
