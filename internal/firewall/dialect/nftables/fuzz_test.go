@@ -47,3 +47,29 @@ func checkSteps(t *testing.T, r *ruleset.Rule) {
 		}
 	}
 }
+
+// Whatever the text: no panic, and an error or tables.
+func FuzzReadText(f *testing.F) {
+	files, _ := filepath.Glob("testdata/text/*.nft")
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte("define a = { 1, 2 }\ndefine b = { $a, $a }\ntable ip t { set s { type inet_service; elements = { $b } }\nchain c { tcp dport $b vmap { 22:accept, * : drop } } }"))
+	f.Add([]byte("table inet t { chain c { type filter hook input priority mangle - 5; @th,16,16 22 ct original ip daddr 10.0.0.1 dnat ip to [2001:db8::1]:80-90 } }"))
+	f.Add([]byte("add rule t c ip saddr { { { 1 } } } \\\n accept\ninclude \"x\""))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := ReadText(bytes.NewReader(data), TextOptions{Port: func(string, string) (uint16, bool) { return 1, true }})
+		if err != nil {
+			return
+		}
+		set := &ruleset.RuleSet{}
+		for _, table := range got.Tables {
+			set.Chains = append(set.Chains, table.Chains...)
+		}
+		set.Prepare()
+	})
+}

@@ -213,8 +213,9 @@ func (r *reader) rules(list []map[string]any) {
 			continue
 		}
 		handle, _ := integer(o["handle"])
+		line, _ := integer(o["line"]) // of a text; JSON has none
 		rr := &ruleReader{reader: r, id: id.TableID, families: ch.Families,
-			rule: &ruleset.Rule{Handle: int(handle), Comment: text(o["comment"])}}
+			rule: &ruleset.Rule{Handle: int(handle), Line: int(line), Comment: text(o["comment"])}}
 		rr.read(o["expr"])
 		ch.Rules = append(ch.Rules, rr.rule)
 	}
