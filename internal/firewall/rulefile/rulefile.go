@@ -57,6 +57,10 @@ type Rule struct {
 	// access, protected ports).
 	Protected string    `yaml:"protected,omitempty"` // why
 	Evidence  *Evidence `yaml:"evidence,omitempty"`
+
+	// Line is where the rule begins in the file it was read from; 0 for a rule
+	// that was made. It is not written.
+	Line int `yaml:"-"`
 }
 
 // Evidence is what a rule was learned from.
