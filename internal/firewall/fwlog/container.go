@@ -13,6 +13,9 @@ func (p *Parser) container(l *line) bool {
 	if len(b) > 0 && b[0] == '{' {
 		return p.jsonEnvelope(l)
 	}
+	if len(b) < 32 || !digit(b[0]) {
+		return true
+	}
 	i := bytes.Index(b[:min(len(b), 48)], []byte(" std"))
 	if i < 19 {
 		return true

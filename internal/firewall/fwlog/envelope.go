@@ -31,11 +31,13 @@ func (p *Parser) header(l *line) {
 		if rest, ok = p.rfc5424(b, l); ok {
 			l.msg, l.body = rest, rest
 			l.body = uptime(l.body)
+			l.repeated()
 			return
 		}
 	}
 	l.msg, l.body = b, b
 	p.rfc3164(b, l, pri)
+	l.repeated()
 }
 
 // priority takes <n> off.

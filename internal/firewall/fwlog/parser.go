@@ -50,6 +50,8 @@ type line struct {
 	tag  []byte // program, without its process number: "kernel", "filterlog"
 	host []byte
 	when int64 // Unix nanoseconds
+	// repeats: the line says that it stands for so many.
+	repeats uint64
 }
 
 // New is a Parser of a stream. A Format that Formats does not list knows no
@@ -120,6 +122,9 @@ func (p *Parser) dialects(l *line, e *Event) bool {
 			return false
 		}
 	}
+	if l.note(e) {
+		return p.noEvent()
+	}
 	return p.unwrap(l, e)
 }
 
@@ -141,6 +146,9 @@ func (p *Parser) try(d *dialect, l *line, e *Event) bool {
 	e.Format = d.name
 	if e.Time == 0 {
 		e.Time = l.when
+	}
+	if l.repeats > 0 {
+		e.Limited, e.Suppressed = true, e.Suppressed+l.repeats-1
 	}
 	return true
 }

@@ -15,7 +15,9 @@ type dialect struct {
 // dialects are asked in this order: what can be told apart for certain first,
 // the generic envelopes (CEF, LEEF) of products last.
 // One line each.
-var dialects = []dialect{}
+var dialects = []dialect{
+	{"netfilter", readNetfilter},
+}
 
 // Formats are the names of all dialects, in the order in which they are asked.
 func Formats() []string {

@@ -1,0 +1,109 @@
+package fwlog
+
+import "bytes"
+
+// netfilterPrefix reads the prefix of a netfilter line: the rule, and what it
+// says of the action. The kernel does not log what becomes of a packet.
+func (p *Parser) netfilterPrefix(b []byte, l *line, e *Event) {
+	if i := bytes.Index(b, []byte("kernel: ")); i >= 0 { // behind a second host
+		b = uptime(b[i+8:])
+	}
+	b = p.proxmox(b, e)
+	b = trim(b)
+	if len(b) == 0 && e.Rule == nil && !logger(l.tag) {
+		b = l.tag
+	}
+	if i := bytes.Index(b, []byte(" DESCR=\"")); i > 0 { // UniFi
+		b = b[:i]
+	}
+	e.Action = prefixAction(b)
+	if e.Rule == nil {
+		e.Rule = bytes.TrimRight(b, ": ")
+	}
+	// ufw's own log rules have "limit: avg 3/min burst 10" (ufw(8), LOGGING).
+	e.Limited = hasPrefix(b, "[UFW ")
+}
+
+// logger tells whether a tag is a program's that passes on what the kernel
+// says; another tag is a prefix that looks like one.
+func logger(tag []byte) bool {
+	switch string(tag) {
+	case "", "kernel", "klogd", "ulogd", "ulogd2", "vmunix", "syslogd", "rsyslogd", "syslog-ng", "dmesg", "pve-firewall", "pvefw-logger":
+		return true
+	}
+	return false
+}
+
+// proxmox reads pve-firewall's "VMID LEVEL CHAIN TIME " off the prefix.
+func (p *Parser) proxmox(b []byte, e *Event) []byte {
+	if len(b) < 30 || !digit(b[0]) {
+		return b
+	}
+	w := words{rest: b}
+	_, ok1 := parseUint(w.next())
+	_, ok2 := parseUint(w.next())
+	chain := w.next()
+	when, size := p.stamp(trimLeft(w.rest))
+	if !ok1 || !ok2 || size == 0 {
+		return b
+	}
+	e.Rule, e.Time = chain, when
+	return trimLeft(w.rest)[size:]
+}
+
+// prefixAction is what whole words of a prefix say. Words that contradict
+// each other say nothing.
+func prefixAction(b []byte) Action {
+	if len(b) > 3 && b[0] == '[' {
+		if a := vyatta(b); a != NoAction {
+			return a
+		}
+	}
+	a := NoAction
+	for len(b) > 0 {
+		n := 0
+		for n < len(b) && (letter(b[n]) || digit(b[n]) || b[n] >= 0x80) {
+			n++
+		}
+		if n >= 4 {
+			if says := actionWord(b[:n]); says != NoAction {
+				if a != NoAction && a != says {
+					return NoAction
+				}
+				a = says
+			}
+		}
+		b = b[min(n+1, len(b)):]
+	}
+	return a
+}
+
+// vyatta reads the letter in the prefixes of Vyatta and those after it (VyOS,
+// EdgeOS, UniFi): [WAN_LOCAL-4000-D], [WAN_IN-default-A], [LAN_IN-D-2147483647].
+// A accepts, D drops, R rejects.
+func vyatta(b []byte) Action {
+	end := bytes.IndexByte(b, ']')
+	if end < 0 {
+		return NoAction
+	}
+	in := b[1:end]
+	i := bytes.LastIndexByte(in, '-')
+	j := bytes.LastIndexByte(in[:max(i, 0)], '-')
+	if j < 0 {
+		return NoAction
+	}
+	number, letter := in[j+1:i], in[i+1:]
+	if _, ok := parseUint(letter); ok {
+		number, letter = letter, number
+	}
+	if _, ok := parseUint(number); !ok && string(number) != "default" || len(letter) != 1 {
+		return NoAction
+	}
+	switch letter[0] {
+	case 'A':
+		return Permit
+	case 'D', 'R':
+		return Deny
+	}
+	return NoAction
+}
