@@ -17,6 +17,12 @@ type dialect struct {
 // One line each.
 var dialects = []dialect{
 	{"netfilter", readNetfilter},
+	{"ulogd", readUlogd},
+	{"mikrotik", readMikroTik},
+	{"filterlog", readFilterlog},
+	{"pflog", readPflog},
+	{"ipfw", readIPFW},
+	{"ipmon", readIPMon},
 }
 
 // Formats are the names of all dialects, in the order in which they are asked.
