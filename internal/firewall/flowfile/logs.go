@@ -1,0 +1,107 @@
+package flowfile
+
+import (
+	"time"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/firewall/fwlog"
+)
+
+// logs reads firewall and cloud flow logs through fwlog.
+type logs struct {
+	parser  *fwlog.Parser
+	pairs   *pairs
+	dialect string
+	untold  uint64 // events without an action
+	ends    uint64
+}
+
+func newLogs(s *reader) *logs {
+	return &logs{
+		parser: fwlog.New(fwlog.Options{Now: s.opt.Now, Zone: s.opt.Zone}),
+		pairs:  newPairs(s.opt.Serves),
+	}
+}
+
+// bothWays are the dialects that write each direction of a connection apart.
+var bothWays = map[string]bool{"aws-vpc": true, "gcp-vpc": true, "azure-flow": true}
+
+func (l *logs) line(s *reader, b []byte) {
+	var e fwlog.Event
+	if !l.parser.Read(b, &e) {
+		s.limited(&e)
+		if l.parser.Known() {
+			s.info.Ignored++
+			return
+		}
+		s.problem("no flow and no line of a firewall's log that is known")
+		return
+	}
+	for ok := true; ok; ok = l.parser.More(&e) {
+		l.event(s, &e)
+	}
+}
+
+func (s *reader) limited(e *fwlog.Event) {
+	s.info.Limited = s.info.Limited || e.Limited
+	s.info.Suppressed += e.Suppressed
+}
+
+func (l *logs) event(s *reader, e *fwlog.Event) {
+	s.limited(e)
+	if l.dialect == "" {
+		l.dialect = e.Format
+		s.info.Format = e.Format
+	}
+	switch {
+	case !e.HasProto || e.Action == fwlog.NoAction:
+		l.untold++
+		s.info.Ignored++
+	case e.Ends:
+		l.ends++
+		s.info.Ignored++
+	case e.Action == fwlog.Permit && bothWays[e.Format]:
+		l.pairs.add(s, direction(e))
+	default:
+		f := eventFlow(e)
+		s.give(&f)
+	}
+}
+
+func eventFlow(e *fwlog.Event) exposure.Flow {
+	w := direction(e)
+	f := exposure.Flow{
+		Proto: w.proto, Client: w.src, ClientPort: w.srcPort, Server: w.dst, ServerPort: w.dstPort,
+		PacketsToServer: e.Packets, BytesToServer: e.Bytes, First: w.first, Last: w.last,
+		Action: e.Action.String(), OrientedBy: "log", In: w.in, Out: w.out, Count: e.Suppressed + 1,
+	}
+	if e.Action == fwlog.Deny {
+		f.Answered = exposure.FlowUnanswered
+	}
+	return f
+}
+
+func direction(e *fwlog.Event) oneWay {
+	w := oneWay{packets: e.Packets, bytes: e.Bytes, in: string(e.In), out: string(e.Out)}
+	w.src, w.dst = e.Src.Unmap(), e.Dst.Unmap()
+	w.proto = exposure.ProtoByNumber(e.Proto)
+	w.srcPort, w.dstPort = e.SrcPort, e.DstPort
+	if e.HasICMP {
+		w.srcPort, w.dstPort = uint16(e.ICMPType), uint16(e.ICMPCode)
+	}
+	if e.Time != 0 {
+		w.first = time.Unix(0, e.Time).UTC()
+		w.last = w.first
+	}
+	return w
+}
+
+func (l *logs) end(s *reader) {
+	l.pairs.end(s)
+	if l.untold > 0 {
+		s.note("%d events do not say whether they were permitted or denied, or of what protocol; they are no evidence", l.untold)
+	}
+	if s.info.Limited {
+		s.note("the log itself says that lines were left out: it is a sample")
+	}
+}
