@@ -156,40 +156,48 @@ func journalField(b []byte) bool {
 	return false
 }
 
-// unwrap is for a JSON object that no dialect knows: collectors put the line
-// into a member. The line in it is asked for once more.
+// unwrap is for a JSON object that a collector put a line into, as one of its
+// members. It tells whether that line is an event.
 func (p *Parser) unwrap(l *line, e *Event) bool {
-	if len(l.text) == 0 || l.text[0] != '{' {
-		return false
-	}
-	var found []byte
-	s := jsonFields{rest: l.text}
-	for s.next() {
-		switch string(s.key) {
-		case "message", "msg", "log", "@message", "textPayload", "line":
-			if found == nil && s.value[0] == '"' {
-				found = s.value
-			}
-		}
-	}
-	if s.bad || found == nil {
+	found := wrappedLine(l.text, 2)
+	if found == nil {
 		return false
 	}
 	text, kept := jsonText(found, p.scratch[1])
 	p.scratch[1] = kept
 	inner := line{raw: l.raw, when: l.when, text: bytes.TrimRight(text, "\r\n \t")}
-	if len(inner.text) == 0 || inner.text[0] == '{' {
+	if len(inner.text) < 16 || inner.text[0] == '{' {
 		return false
 	}
 	p.header(&inner)
-	p.line = inner
-	for i := range p.ask {
-		if p.try(&p.ask[i], &p.line, e) {
-			return true
-		}
-		if p.known {
-			return false
+	p.inner = inner
+	if p.askAll(&p.inner, e) {
+		return true
+	}
+	p.known = false // the object itself may be known
+	*e = Event{}
+	return false
+}
+
+// wrappedLine finds the member that holds a line: Fluentd's and Docker's log,
+// Logstash's and Vector's message, ECS's event.original, Splunk's _raw,
+// Elasticsearch's _source, Google's textPayload.
+func wrappedLine(object []byte, depth int) (found []byte) {
+	s := jsonFields{rest: object}
+	for s.next() {
+		switch string(s.key) {
+		case "message", "msg", "log", "@message", "textPayload", "line", "_raw", "raw", "original", "MESSAGE":
+			if found == nil && s.value[0] == '"' {
+				found = s.value
+			}
+		case "event", "_source", "result":
+			if found == nil && depth > 1 && s.value[0] == '{' {
+				found = wrappedLine(s.value, depth-1)
+			}
 		}
 	}
-	return false
+	if s.bad {
+		return nil
+	}
+	return found
 }

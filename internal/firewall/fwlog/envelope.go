@@ -25,6 +25,10 @@ func (p *Parser) strip(l *line) bool {
 // header takes PRI, time, host and tag off l.text.
 func (p *Parser) header(l *line) {
 	b := l.text
+	if len(b) > 0 && b[0] == '{' {
+		l.msg, l.body, l.json = b, b, true
+		return
+	}
 	pri := false
 	if rest, ok := priority(b); ok {
 		b, pri = rest, true
@@ -154,6 +158,12 @@ func (p *Parser) rfc3164(b []byte, l *line, pri bool) {
 		}
 	}
 	if size == 0 {
+		if len(b) > 20 && b[0] == '[' { // dmesg -T
+			if when, n := p.stamp(b[1:]); n > 0 && n+1 < len(b) && b[n+1] == ']' {
+				l.when, b = when, trimLeft(b[n+2:])
+				l.msg = b
+			}
+		}
 		l.body = uptime(p.tagOf(b, l, pri))
 		return
 	}

@@ -11,10 +11,13 @@ import "bytes"
 //	ipfw: limit 100 reached on entry 200
 func readIPFW(p *Parser, l *line, e *Event) bool {
 	b := l.body
+	if l.json {
+		return false
+	}
 	if string(l.tag) != "ipfw" {
 		i := bytes.Index(b, []byte("ipfw: "))
 		if i < 0 {
-			return false
+			return ipfwStealth(b, e)
 		}
 		b = b[i+6:]
 	}

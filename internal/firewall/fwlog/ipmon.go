@@ -13,6 +13,9 @@ import "bytes"
 // are of other devices. Names instead of numbers are declined.
 func readIPMon(p *Parser, l *line, e *Event) bool {
 	b := l.body
+	if l.json {
+		return false
+	}
 	at := bytes.Index(b, []byte(" @"))
 	if at < 0 || at > 64 {
 		return false
@@ -25,6 +28,7 @@ func readIPMon(p *Parser, l *line, e *Event) bool {
 		return false
 	}
 	w := words{rest: b[:at]}
+	e.Time = p.ipmonTime(trimLeft(b[:at]))
 	name, times := ipmonHead(&w)
 	if name == nil {
 		return false
@@ -68,6 +72,15 @@ func ipmonHead(w *words) (name []byte, times uint64) {
 		return nil, 0
 	}
 	return name, times
+}
+
+// ipmonTime reads "02/01/2006 15:04:05.999", day first; 0 for none.
+func (p *Parser) ipmonTime(b []byte) int64 {
+	c := clock{rest: b}
+	if c.num(2, &c.day) && c.skip('/') && c.num(2, &c.month) && c.skip('/') && c.num(4, &c.year) && c.skip(' ') && c.hms() {
+		return c.unix(p.opt)
+	}
+	return 0
 }
 
 func ipmonAction(b []byte, e *Event) bool {

@@ -13,6 +13,9 @@ import "bytes"
 // what is changed into what.
 func readMikroTik(_ *Parser, l *line, e *Event) bool {
 	b := l.msg
+	if l.json {
+		return false
+	}
 	in := bytes.Index(b, []byte(": in:"))
 	if in < 0 {
 		return false

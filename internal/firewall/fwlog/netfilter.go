@@ -14,6 +14,9 @@ import "bytes"
 // administrator or a product chose: all that it tells is in prefix.go.
 func readNetfilter(p *Parser, l *line, e *Event) bool {
 	b := l.body
+	if l.json {
+		return false
+	}
 	at := bytes.Index(b, srcKey)
 	if at < 0 {
 		return netfilterARP(p, b)

@@ -30,6 +30,7 @@ type Parser struct {
 	stamps
 	scratch [2][]byte // texts of the line in hand that had to be unescaped
 	line    line
+	inner   line // what a JSON object held
 }
 
 // carried is what lines tell about those that follow: the only memory that a
@@ -52,6 +53,7 @@ type line struct {
 	when int64 // Unix nanoseconds
 	// repeats: the line says that it stands for so many.
 	repeats uint64
+	json    bool // text is a JSON object
 }
 
 // New is a Parser of a stream. A Format that Formats does not list knows no
@@ -112,8 +114,19 @@ func (p *Parser) open(l *line, e *Event) bool {
 	return false
 }
 
-// dialects asks one after the other.
+// dialects asks one after the other. Of a JSON object the line that it may
+// hold is asked first.
 func (p *Parser) dialects(l *line, e *Event) bool {
+	if l.json && p.unwrap(l, e) {
+		return true
+	}
+	if p.askAll(l, e) || p.known {
+		return !p.known
+	}
+	return l.note(e) && p.noEvent()
+}
+
+func (p *Parser) askAll(l *line, e *Event) bool {
 	for i := range p.ask {
 		if p.try(&p.ask[i], l, e) {
 			return true
@@ -122,10 +135,7 @@ func (p *Parser) dialects(l *line, e *Event) bool {
 			return false
 		}
 	}
-	if l.note(e) {
-		return p.noEvent()
-	}
-	return p.unwrap(l, e)
+	return false
 }
 
 func (p *Parser) try(d *dialect, l *line, e *Event) bool {

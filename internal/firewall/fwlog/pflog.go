@@ -15,6 +15,9 @@ import (
 // behind the time. Names instead of numbers (no -n) are declined.
 func readPflog(_ *Parser, l *line, e *Event) bool {
 	b := l.text
+	if l.json {
+		return false
+	}
 	at := bytes.Index(b, []byte("rule "))
 	if at < 0 || at > 160 {
 		return false
@@ -160,6 +163,7 @@ func pflogWhat(b []byte) (uint8, bool) {
 	if hasPrefix(b, "Flags [") {
 		return protoTCP, true
 	}
+	b, _ = cutPrefix(b, "HBH ")
 	end := bytes.IndexAny(b, " ,(")
 	if end < 0 {
 		end = len(b)

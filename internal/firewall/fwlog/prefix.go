@@ -18,6 +18,9 @@ func (p *Parser) netfilterPrefix(b []byte, l *line, e *Event) {
 	}
 	e.Action = prefixAction(b)
 	if e.Rule == nil {
+		if len(b) > 1 && b[0] == '"' && b[len(b)-1] == '"' { // firewalld quotes some
+			b = b[1 : len(b)-1]
+		}
 		e.Rule = bytes.TrimRight(b, ": ")
 	}
 	// ufw's own log rules have "limit: avg 3/min burst 10" (ufw(8), LOGGING).

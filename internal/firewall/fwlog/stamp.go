@@ -66,6 +66,7 @@ type clock struct {
 //	Mon Jan _2 15:04:05 2006              ctime
 //	Mon 2006-01-02 15:04:05 CEST          journald
 //	02/Jan/2006:15:04:05 -0700            Common Log Format
+//	jan/02/2006 15:04:05                  RouterOS
 func (c *clock) read() bool {
 	b := c.rest
 	if len(b) < 14 {
@@ -79,6 +80,8 @@ func (c *clock) read() bool {
 			return c.weekday()
 		}
 		return c.month3() && c.syslog()
+	case b[3] == '/' && letter(b[0]):
+		return c.month3() && c.skip('/') && c.num(2, &c.day) && c.skip('/') && c.num(4, &c.year) && c.skip(' ') && c.hms()
 	case b[3] == ',' && weekday(b[:3]): // RFC 2822
 		c.rest = trimLeft(b[4:])
 		return c.dayFirst(' ') && c.skip(' ') && c.hms() && c.zone()
