@@ -25,6 +25,7 @@ type captureSink struct {
 	table, tunnels *flow.Table
 	outer          wire.Decoder
 	packet         wire.Packet
+	items          traffic.Items // at hand
 	span           watchSpan
 }
 
@@ -43,7 +44,8 @@ func (k *captureSink) Take(items traffic.Items) error {
 			k.tunnels.Add(&k.packet, c.Time, c.Wire, uint32(len(c.Data)))
 		}
 	}
-	k.table.AddLooked(items.Decoded, items.Looked)
+	k.items = items
+	k.table.AddLooked(&k.items, items.Looked)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 // packetWatch counts who uses the listeners by the packets of every interface
 // of this namespace, loopback included.
 type packetWatch struct {
+	items  traffic.Items // at hand
 	src    *source
 	use    *audit.FlowUsage
 	table  *flow.Table
@@ -47,7 +48,9 @@ func (g *gatherer) watchPackets(ctx context.Context) *packetWatch {
 	w.table = flow.NewTable(flow.Options{Listener: listeners.Listens, Registry: registered(g.book.Name), Emit: w.use.Add})
 	// What is tunnelled to this host is met again where it leaves the tunnel;
 	// looking into tunnels would count it twice and the tunnel's port never.
-	go func() { w.done <- traffic.Run(ctx, w.src.rings, traffic.Options{Outer: true, Table: w.table}, w) }()
+	go func() {
+		w.done <- traffic.Run(ctx, w.src.rings, traffic.Options{Outer: true, Table: w.table, Brief: true}, w)
+	}()
 	return w
 }
 
@@ -68,7 +71,8 @@ func registered(name func(exposure.Proto, uint16) string) func(uint8, uint16) bo
 
 // Take counts packets.
 func (w *packetWatch) Take(items traffic.Items) error {
-	w.table.AddLooked(items.Decoded, items.Looked)
+	w.items = items
+	w.table.AddLooked(&w.items, items.Looked)
 	return nil
 }
 

@@ -22,6 +22,7 @@ type flowSink struct {
 	watch *negotiate.Watcher
 
 	mu          sync.Mutex
+	items       traffic.Items // at hand
 	table       *flow.Table
 	ports       flow.Ports
 	pairs       flow.Pairs
@@ -55,7 +56,7 @@ const mostFlows = 1 << 19
 
 // ask has the reader do what can be done beside the counting.
 func (k *flowSink) ask(o traffic.Options) traffic.Options {
-	o.Table, o.Watch = k.table, k.watch
+	o.Table, o.Watch, o.Brief = k.table, k.watch, k.heard == nil
 	return o
 }
 
@@ -63,10 +64,11 @@ func (k *flowSink) ask(o traffic.Options) traffic.Options {
 func (k *flowSink) Take(items traffic.Items) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.items = items
 	for i := range items.Looked {
 		k.note(items.Looked[i].When())
 		if items.Begins[i] || k.watch.Control(items.Looked[i].Ports()) {
-			k.watch.Packet(&items.Decoded[i], items.Captured[i].Time)
+			k.watch.Packet(k.items.Packet(i), items.Captured[i].Time)
 		}
 	}
 	if k.heard != nil {
@@ -74,7 +76,7 @@ func (k *flowSink) Take(items traffic.Items) error {
 			k.heard.Packet(&items.Decoded[i], items.Captured[i].Time)
 		}
 	}
-	k.table.AddLooked(items.Decoded, items.Looked)
+	k.table.AddLooked(&k.items, items.Looked)
 	return k.err
 }
 

@@ -41,26 +41,19 @@ func (r *run) takeBatch(c *chunk, b *capture.Batch) error {
 }
 
 func (r *run) takeAlone(c *chunk, b *capture.Batch) error {
-	for i := range b.Packets {
-		p := &b.Packets[i]
-		switch ok, err := c.from.selects(p); {
-		case err != nil:
-			return err
-		case !ok:
-			continue
-		}
-		c.from.decode(c, p)
-		if c.n < alonePiece {
-			continue
-		}
+	if err := c.from.pick(b); err != nil {
+		return err
+	}
+	for rest := b.Packets; ; {
+		n := min(len(rest), alonePiece)
+		c.from.decode(c, rest[:n])
 		if err := r.take(c, r.sink, &r.taken); err != nil {
 			return err
 		}
-		c.n = 0
+		if rest = rest[n:]; len(rest) == 0 {
+			return nil
+		}
 	}
-	err := r.take(c, r.sink, &r.taken)
-	c.n = 0
-	return err
 }
 
 // errOver keeps the sink from being called when Run has returned.

@@ -31,6 +31,9 @@ type Options struct {
 	// Watch, where set, is asked beside the reading whether a payload concerns
 	// it (Items.Begins).
 	Watch *negotiate.Watcher
+	// Brief leaves decoding a packet in full to Items.Packet where a Table can
+	// count it without.
+	Brief bool
 	// Thrifty reads, decodes and calls the sink in one goroutine for each
 	// source, the sink never twice at once: slower where there is a queue, and
 	// half the CPU time, for nobody is woken and nothing goes from one core to
@@ -45,11 +48,26 @@ type Options struct {
 
 // Items are selected packets, one at each index: as captured, as decoded, and
 // with Options.Table and Watch what those know of them already.
+//
+// With Options.Brief what is in Decoded of a packet counts only after Packet
+// was asked for it.
 type Items struct {
 	Captured []capture.Packet
 	Decoded  []wire.Packet
 	Looked   []flow.Looked
 	Begins   []bool
+
+	late *wire.Decoder // decodes what was only looked at in brief
+}
+
+// Packet gives a packet decoded.
+func (it *Items) Packet(i int) *wire.Packet {
+	w := &it.Decoded[i]
+	if it.late != nil && it.Looked[i].Brief() {
+		c := &it.Captured[i]
+		it.late.Decode(c.Link, c.Data, c.Wire, w)
+	}
+	return w
 }
 
 // Len is how many packets there are.
@@ -132,7 +150,7 @@ type run struct {
 // chunk is a piece on its way: n packets. The last of a batch carries
 // the batch, whose storage all its pieces use.
 type chunk struct {
-	captured [piece]capture.Packet
+	captured []capture.Packet // of the batch's
 	decoded  [piece]wire.Packet
 	looked   [piece]flow.Looked
 	begins   [piece]bool
@@ -144,6 +162,9 @@ type chunk struct {
 // items are the first n.
 func (c *chunk) items(n int) Items {
 	it := Items{Captured: c.captured[:n], Decoded: c.decoded[:n]}
+	if c.from.run.o.Brief {
+		it.late = &c.from.decoder
+	}
 	if c.from.run.o.Table != nil {
 		it.Looked = c.looked[:n]
 	}
@@ -320,7 +341,9 @@ type reader struct {
 	chunks  chan *chunk
 	batches chan *capture.Batch
 	decoder wire.Decoder
-	spent   []*chunk // on their way back; the sink's
+	seen    wire.Brief // the packet at hand
+	judges  bool       // copies are looked for here, which are in one source
+	spent   []*chunk   // on their way back; the sink's
 
 	link    wire.LinkType
 	known   bool
@@ -328,7 +351,7 @@ type reader struct {
 }
 
 func newReader(r *run) *reader {
-	rd := &reader{run: r, chunks: make(chan *chunk, ahead), batches: make(chan *capture.Batch, ahead), decoder: wire.Decoder{Outer: r.o.Outer}}
+	rd := &reader{run: r, judges: r.o.Table != nil && len(r.sources) == 1, chunks: make(chan *chunk, ahead), batches: make(chan *capture.Batch, ahead), decoder: wire.Decoder{Outer: r.o.Outer}}
 	for range ahead {
 		rd.chunks <- &chunk{from: rd}
 		rd.batches <- new(capture.Batch)
@@ -346,48 +369,89 @@ func (rd *reader) refill() {
 // hand decodes a batch piece by piece. The last piece carries it, so that its
 // storage is given back when all were taken.
 func (rd *reader) hand(b *capture.Batch) error {
-	c := <-rd.chunks
-	var refused error
-	for i := range b.Packets {
-		var ok bool
-		if ok, refused = rd.selects(&b.Packets[i]); refused != nil {
-			break
-		}
-		if !ok {
-			continue
-		}
-		if c.n == piece {
+	refused := rd.pick(b)
+	rest := b.Packets
+	for {
+		c := <-rd.chunks
+		n := min(len(rest), piece)
+		rd.decode(c, rest[:n])
+		if rest = rest[n:]; len(rest) == 0 {
+			c.batch = b
 			rd.run.full <- c
-			c = <-rd.chunks
+			return refused
 		}
-		rd.decode(c, &b.Packets[i])
+		rd.run.full <- c
 	}
-	c.batch = b
-	rd.run.full <- c
-	return refused
 }
 
-func (rd *reader) decode(c *chunk, p *capture.Packet) {
-	n := c.n
-	c.captured[n] = *p
-	w := &c.decoded[n]
+// pick leaves the selected packets in the batch.
+func (rd *reader) pick(b *capture.Batch) error {
+	if rd.run.o.Matcher == nil {
+		return nil
+	}
+	kept := 0
+	for i := range b.Packets {
+		ok, err := rd.selects(&b.Packets[i])
+		if err != nil {
+			b.Packets = b.Packets[:kept]
+			return err
+		}
+		if ok {
+			if kept < i {
+				b.Packets[kept] = b.Packets[i]
+			}
+			kept++
+		}
+	}
+	b.Packets = b.Packets[:kept]
+	return nil
+}
+
+// decode fills a piece.
+func (rd *reader) decode(c *chunk, packets []capture.Packet) {
+	c.captured, c.n = packets, len(packets)
+	for i := range packets {
+		p := &packets[i]
+		if !rd.brief(c, i, p) {
+			rd.full(c, i, p)
+		}
+		if rd.judges {
+			rd.run.o.Table.Judge(&c.looked[i])
+		}
+	}
+}
+
+// brief looks at a packet in brief where that is enough.
+func (rd *reader) brief(c *chunk, i int, p *capture.Packet) bool {
+	o := &rd.run.o
+	if !o.Brief || o.Table == nil || p.Link != wire.LinkEthernet || p.HasVLAN {
+		return false
+	}
+	b := &rd.seen
+	if !b.Read(p.Data, p.Wire) || !o.Table.LookBrief(b, flow.Seen{When: p.Time, Wire: p.Wire, Stored: stored(p)}, &c.looked[i]) {
+		return false
+	}
+	if o.Watch != nil {
+		c.begins[i] = o.Watch.Begins(b.Payload)
+	}
+	return true
+}
+
+func (rd *reader) full(c *chunk, i int, p *capture.Packet) {
+	w := &c.decoded[i]
 	rd.decoder.Decode(p.Link, p.Data, p.Wire, w)
 	if p.HasVLAN {
 		w.AddVLAN(p.VLANTCI)
 	}
 	if t := rd.run.o.Table; t != nil {
-		t.Look(w, flow.Seen{When: p.Time, Wire: p.Wire, Stored: stored(p)}, &c.looked[n])
+		t.Look(w, flow.Seen{When: p.Time, Wire: p.Wire, Stored: stored(p)}, &c.looked[i])
 	}
 	if o := rd.run.o.Watch; o != nil {
-		c.begins[n] = o.Begins(w)
+		c.begins[i] = o.Begins(w.Payload)
 	}
-	c.n++
 }
 
 func (rd *reader) selects(p *capture.Packet) (bool, error) {
-	if rd.run.o.Matcher == nil {
-		return true, nil
-	}
 	if !rd.known || p.Link != rd.link {
 		m, err := rd.run.o.Matcher(p.Link)
 		if err != nil {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"time"
 
@@ -38,25 +39,25 @@ const (
 )
 
 // seen notes a packet and tells whether it is a copy of a recent one.
-func (c *copies) seen(l *Looked, p *wire.Packet) bool {
+func (c *copies) seen(l *Looked) bool {
 	s := c.at(l.content)
 	now := sighting{hash: uint32(l.content >> 32), when: uint32(uint64(l.seen.When) >> 10), link: l.link, hops: l.hops}
 	old := *s
 	*s = now
-	return old.hash == now.hash && old.when != 0 && isCopy(&old, &now, p)
+	return old.hash == now.hash && old.when != 0 && isCopy(&old, &now, l)
 }
 
 func (c *copies) at(content uint64) *sighting { return &c.slots[content&uint64(len(c.slots)-1)] }
 
-func isCopy(old, now *sighting, p *wire.Packet) bool {
+func isCopy(old, now *sighting, l *Looked) bool {
 	age := now.when - old.when
 	if age > copyWindow || old.hops-now.hops > 1 {
 		return false
 	}
-	if p.Version == 4 && p.ID != 0 || old.link != now.link || old.hops != now.hops {
+	if l.numbered || old.link != now.link || old.hops != now.hops {
 		return true
 	}
-	return age <= quickWindow && p.HasTCP && (p.PayloadLen > 0 || p.Flags&(flagSYN|flagFIN) != 0)
+	return age <= quickWindow && l.tcp && (l.payload > 0 || l.flags&(flagSYN|flagFIN) != 0)
 }
 
 // contentHash is of what a router leaves as it is. TCP's numbers say enough of
@@ -66,21 +67,39 @@ func contentHash(flow uint64, p *wire.Packet) uint64 {
 	if p.HasTCP {
 		return mix(h^uint64(p.Flags)<<16^uint64(p.Window), uint64(p.Seq)<<32|uint64(p.Ack))
 	}
-	var head [headBytes]byte
-	copy(head[:], p.Payload)
-	if n := len(p.Payload); n > headBytes && n <= shortBytes && uint32(n) >= p.PayloadLen {
-		h ^= bits.RotateLeft64(le64(p.Payload[n-8:]), 23)
-	}
 	h ^= uint64(p.ICMPType)<<24 | uint64(p.ICMPCode)<<16 | uint64(p.ICMPID)
-	return mix(h^le64(head[:]), le64(head[8:])^uint64(p.PayloadLen)<<32)
+	return payloadHash(h, p.Payload, p.PayloadLen)
+}
+
+// briefHash is contentHash of the packet in full.
+func briefHash(flow uint64, b *wire.Brief) uint64 {
+	h := mix(flow^uint64(b.SrcPort)<<48^uint64(b.IPLen)<<16^uint64(uint8(b.Src)), uint64(b.ID)<<32)
+	if b.Proto == protoTCP {
+		return mix(h^uint64(b.Flags)<<16^uint64(b.Window), uint64(b.Seq)<<32|uint64(b.Ack))
+	}
+	return payloadHash(h, b.Payload, b.PayloadLen)
+}
+
+func payloadHash(h uint64, payload []byte, length uint32) uint64 {
+	if n := len(payload); n > headBytes {
+		if n <= shortBytes && uint32(n) >= length {
+			h ^= bits.RotateLeft64(le64(payload[n-8:]), 23)
+		}
+		return mix(h^le64(payload), le64(payload[8:])^uint64(length)<<32)
+	}
+	var head [headBytes]byte
+	copy(head[:], payload)
+	return mix(h^le64(head[:]), le64(head[8:])^uint64(length)<<32)
 }
 
 // linkHash is of the frame's addresses and tags.
 func linkHash(p *wire.Packet) uint16 {
-	s, d := &p.SrcMAC, &p.DstMAC
-	src := uint32(s[2])<<24 | uint32(s[3])<<16 | uint32(s[4])<<8 | uint32(s[5])
-	dst := uint32(d[2])<<24 | uint32(d[3])<<16 | uint32(d[4])<<8 | uint32(d[5])
-	h := (src*0x9e3779b1 ^ dst) * 0x85ebca6b
+	h := macHash(p.SrcMAC[2:], p.DstMAC[2:])
 	h ^= (uint32(p.VLANs[0])<<16 | uint32(p.VLANs[1]) | uint32(p.VLANCount)<<12) * 0xc2b2ae35
 	return uint16(h >> 16)
+}
+
+// macHash is of the last four bytes of both.
+func macHash(src, dst []byte) uint32 {
+	return (binary.BigEndian.Uint32(src)*0x9e3779b1 ^ binary.BigEndian.Uint32(dst)) * 0x85ebca6b
 }

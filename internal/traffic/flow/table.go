@@ -50,7 +50,9 @@ type Table struct {
 	scratch []byte
 	flow    Flow
 	ahead   [aheadOf]Looked
-	touched uint32 // keeps the compiler from leaving out what AddBatch reads
+	one     single  // Add's packet, meanwhile
+	given   decoded // AddBatch's packets, meanwhile
+	touched uint32  // keeps the compiler from leaving out what AddBatch reads
 
 	fragments fragments
 	copies    copies
@@ -89,10 +91,13 @@ func (t *Table) rest(number uint32) *rest {
 func (t *Table) Add(p *wire.Packet, when int64, wireLen, stored uint32) {
 	l := &t.ahead[0]
 	t.Look(p, Seen{When: when, Wire: wireLen, Stored: stored}, l)
-	t.add(p, l)
+	t.one.p = p
+	t.add(&t.one, 0, l)
+	t.one.p = nil
 }
 
-func (t *Table) add(p *wire.Packet, l *Looked) {
+// add counts packet i, of which l tells.
+func (t *Table) add(ps Packets, i int, l *Looked) {
 	q, s := &t.quality, &l.seen
 	q.Packets++
 	q.Bytes += uint64(s.Wire)
@@ -100,9 +105,10 @@ func (t *Table) add(p *wire.Packet, l *Looked) {
 		q.Truncated++
 	}
 	if l.plain {
-		t.addPlain(p, l)
+		t.addPlain(ps, i, l)
 		return
 	}
+	p := ps.Packet(i)
 	if p.Problem != wire.NoProblem {
 		q.Problems[p.Problem]++
 	}
@@ -111,16 +117,14 @@ func (t *Table) add(p *wire.Packet, l *Looked) {
 		q.Other++
 	case wire.KindIP:
 		q.noteSize(p)
-		if t.copies.seen(l, p) {
-			q.Duplicates++
-		}
-		t.addIP(p, l)
+		t.noteCopy(l)
+		t.addIP(ps, i, p, l)
 	default:
 		q.Undecoded++
 	}
 }
 
-func (t *Table) addIP(p *wire.Packet, l *Looked) {
+func (t *Table) addIP(ps Packets, i int, p *wire.Packet, l *Looked) {
 	when := l.seen.When
 	if p.IsFragment && (p.MoreFragments || p.FragOffset != 0) || p.CarrierVersion != 0 {
 		t.quality.Fragments++
@@ -133,8 +137,8 @@ func (t *Table) addIP(p *wire.Packet, l *Looked) {
 		t.quality.Undecoded++
 		return
 	}
-	number, side := t.flowOf(p, l)
-	t.follow(number, t.record(number), side, p, l)
+	number, side := t.flowOf(ps, i, l)
+	t.follow(number, t.record(number), side, ps, i, l)
 	if p.HasQuote {
 		t.quoted(p, l.key.bits&bitIPv6)
 	}
@@ -142,27 +146,31 @@ func (t *Table) addIP(p *wire.Packet, l *Looked) {
 }
 
 // addPlain is add for the common packet: TCP or UDP, whole, not too large.
-func (t *Table) addPlain(p *wire.Packet, l *Looked) {
-	if t.copies.seen(l, p) {
+func (t *Table) addPlain(ps Packets, i int, l *Looked) {
+	t.noteCopy(l)
+	number, side := t.flowOf(ps, i, l)
+	t.follow(number, t.record(number), side, ps, i, l)
+}
+
+func (t *Table) noteCopy(l *Looked) {
+	if l.judged && l.copied || !l.judged && t.copies.seen(l) {
 		t.quality.Duplicates++
 	}
-	number, side := t.flowOf(p, l)
-	t.follow(number, t.record(number), side, p, l)
 }
 
 // flowOf counts a packet in its flow and gives that, and the sender's side.
-func (t *Table) flowOf(p *wire.Packet, l *Looked) (number uint32, side int) {
+func (t *Table) flowOf(ps Packets, i int, l *Looked) (number uint32, side int) {
 	hash, when := hashOf(l.mixed), l.seen.When
 	number, side = t.lookUp(&l.key, hash)
 	if number != none {
 		r := t.record(number)
-		if t.over(number, r, side, when) || l.tcp && l.flags&flagSYN != 0 && t.reused(number, r, p) {
+		if t.over(number, r, side, when) || l.tcp && l.flags&flagSYN != 0 && t.reused(number, r, ps.Packet(i)) {
 			t.supersede(number, r)
 			number = none
 		}
 	}
 	if number == none {
-		number, side = t.create(&l.key, hash, p, when), 0
+		number, side = t.create(&l.key, hash, ps.Packet(i), when), 0
 	}
 	t.count(t.record(number), side, when, 1, uint64(l.seen.Wire))
 	t.last = number
@@ -205,17 +213,17 @@ func (t *Table) count(r *record, side int, when int64, packets, bytes uint64) {
 func (r *record) conversation() bool { return hasPorts(r.proto) && !r.has(bitGroup) }
 
 // follow takes the packet into the flow's state and history.
-func (t *Table) follow(number uint32, r *record, side int, p *wire.Packet, l *Looked) {
+func (t *Table) follow(number uint32, r *record, side int, ps Packets, i int, l *Looked) {
 	switch r.proto {
 	case protoTCP:
 		if l.tcp && !r.ordinary(side, l) {
-			t.tcp(number, r, side, p, l.seen.When)
+			t.tcp(number, r, side, ps.Packet(i), l.seen.When)
 		}
 	case protoUDP, protoUDPLite:
 		t.once(number, r, side, markData, 'D')
 	case protoSCTP, protoDCCP:
 		t.once(number, r, side, markData, 'D')
-		r.greet(side, p)
+		r.greet(side, ps.Packet(i))
 	}
 }
 

@@ -105,7 +105,7 @@ func (s *ports) remove(p uint16)   { s[p>>6] &^= 1 << (p & 63) }
 func (w *Watcher) Packet(p *wire.Packet, when int64) {
 	if w.Control(p.SrcPort, p.DstPort) {
 		w.look(p, when)
-	} else if w.Begins(p) {
+	} else if w.Begins(p.Payload) {
 		w.word(p, when)
 	}
 }
@@ -116,11 +116,11 @@ func (w *Watcher) Control(src, dst uint16) bool { return w.control.has(src) || w
 
 // Begins tells whether a payload begins as control messages do that come on
 // any port. It may be called beside Packet, from another goroutine.
-func (w *Watcher) Begins(p *wire.Packet) bool {
-	if len(p.Payload) < 8 {
+func (w *Watcher) Begins(payload []byte) bool {
+	if len(payload) < 8 {
 		return false
 	}
-	c := p.Payload[0]
+	c := payload[0]
 	return w.starts[c>>6]&(1<<(c&63)) != 0
 }
 

@@ -44,7 +44,7 @@ type Options struct {
 // Shape of a ring where Options do not say; docs/decisions/0017 has the
 // measurements.
 const (
-	DefaultBlockSize = 2 << 20
+	DefaultBlockSize = 1 << 20
 	DefaultBlocks    = 8
 	DefaultRetire    = 40 * time.Millisecond
 )

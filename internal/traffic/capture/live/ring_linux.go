@@ -174,6 +174,9 @@ func (r *Ring) await(until time.Time) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return r.closed.Load() || r.stopped.Load()
 	}
+	if err == nil && r.ready() {
+		return true // a system call here would wake the runtime's monitor, too
+	}
 	if code, bad := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR); bad == nil && code != 0 {
 		err = unix.Errno(code)
 	}
@@ -190,8 +193,12 @@ func (r *Ring) woken(uintptr) bool {
 		return true
 	}
 	r.waited = true
-	blk := &r.blocks[r.head]
-	return blk.users.Load() == 0 && atomic.LoadUint32(status(r.block(r.head)))&unix.TP_STATUS_USER != 0
+	return r.ready()
+}
+
+// ready tells that the kernel has handed over the next block.
+func (r *Ring) ready() bool {
+	return r.blocks[r.head].users.Load() == 0 && atomic.LoadUint32(status(r.block(r.head)))&unix.TP_STATUS_USER != 0
 }
 
 // drained tells that nothing more can come from the ring, and then makes the

@@ -64,7 +64,9 @@ func (r *Ring) fill(p *capture.Packet, h *header, mem []byte, at int) bool {
 	if start < at+int(headerSize) || end < start || end > len(mem) {
 		return false
 	}
-	*p = capture.Packet{Wire: h.Len, Time: int64(h.Sec)*1e9 + int64(h.Nsec), Link: r.link, Direction: direction(h.from.Pkttype)}
+	// One by one: as a whole it is made elsewhere first, and copied.
+	p.Wire, p.Time, p.Link, p.Direction = h.Len, int64(h.Sec)*1e9+int64(h.Nsec), r.link, direction(h.from.Pkttype)
+	p.Interface, p.HasVLAN, p.VLANTCI, p.VLANProto = 0, false, 0, 0
 	form := r.form
 	if r.index == 0 {
 		form, p.Link = formOf(h.from.Hatype)
