@@ -62,9 +62,14 @@ func blank(text []byte) bool {
 // Entry is the text of a key of the part's outermost map, when it stands on
 // the key's line ("kind: List"); quotes are taken off.
 func (p Part) Entry(key string) string {
+	indent := -1
 	for line := range bytes.Lines(p.Text) {
-		rest, ok := bytes.CutPrefix(line, []byte(key+":"))
-		if ok {
+		body := bytes.TrimLeft(line, " ")
+		if indent < 0 && !blank(body) {
+			indent = len(line) - len(body)
+		}
+		rest, ok := bytes.CutPrefix(body, []byte(key+":"))
+		if ok && len(line)-len(body) == indent {
 			s, _, _ := strings.Cut(string(rest), " #")
 			return strings.Trim(strings.TrimSpace(s), `"'`)
 		}

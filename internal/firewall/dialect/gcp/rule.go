@@ -24,10 +24,11 @@ func (r *reader) vpcRule(n *document.Node, at int) []*ruleset.Rule {
 		b.match(unknown("a rule that allows and denies"))
 	}
 	b.targets(n.Get("targetTags").Texts(), n.Get("targetServiceAccounts").Texts())
-	b.sources(n, at)
+	b.sources(n)
 	if ranges := n.Get("destinationRanges"); ranges.Len() > 0 {
 		b.ranges(ranges, ruleset.DAddr)
 	}
+	b.anywhere(n, at)
 	b.services(list, "IPProtocol")
 	b.rule.Text = fmt.Sprintf("%d %s: %s %s%s", priority(n, 1000), n.Get("name").Text(), word, strings.Join(b.words, ", "), b.where)
 	b.rule.Steps = append(b.rule.Steps, ruleset.Decide{Verdict: verdict})
@@ -120,8 +121,8 @@ func (b *builder) forNetworks(list *document.Node) {
 }
 
 // sources are the ranges, tags and accounts of the sender: one of them has to
-// fit. An ingress rule without any is for all senders.
-func (b *builder) sources(n *document.Node, at int) {
+// fit.
+func (b *builder) sources(n *document.Node) {
 	var any ruleset.Any
 	ranges := n.Get("sourceRanges")
 	if ranges.Len() > 0 {
@@ -138,6 +139,18 @@ func (b *builder) sources(n *document.Node, at int) {
 	}
 	if len(any) > 0 {
 		b.match(any)
+	}
+}
+
+// anywhere is the far end that a rule has when it names none: all of IPv4
+// (documentation of VPC firewall rules, sources and destinations).
+func (b *builder) anywhere(n *document.Node, at int) {
+	keys := []string{"sourceRanges", "sourceTags", "sourceServiceAccounts", "destinationRanges"}
+	if at == 1 {
+		keys = []string{"destinationRanges", "sourceRanges"}
+	}
+	if !slices.ContainsFunc(keys, func(k string) bool { return n.Get(k).Len() > 0 }) {
+		b.match(ruleset.In{Field: ruleset.NFProto, Set: ruleset.Numbers(ruleset.FamilyIPv4)})
 	}
 }
 

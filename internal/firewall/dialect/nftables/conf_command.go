@@ -72,6 +72,9 @@ func (p *parser) define() error {
 		case t.is("}"):
 			depth--
 		}
+		if strings.Contains(t.text, "$") && !t.quoted {
+			return errorAt(t, "%q is not defined", t.text)
+		}
 		p.at++
 		if !t.is(";") {
 			value = append(value, t)

@@ -80,6 +80,9 @@ func (p *parser) value() (any, error) {
 	if t.quoted {
 		return t.text, nil
 	}
+	if strings.Contains(t.text, "$") {
+		return nil, errorAt(t, "%q is not defined", t.text)
+	}
 	return p.wordOrRange(t)
 }
 
