@@ -183,19 +183,35 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// Sources, targets and ports as on a gateway's outer side: many sources, of
+// which each asks for one or two of some thirty ports.
 func benchmark(b *testing.B, views Views) {
 	v := New(Options{Views: views})
 	events := make([]fwlog.Event, 1<<16)
 	x := uint64(1)
 	for i := range events {
 		x = mix(x, 7)
-		events[i] = event(0x0b000000+uint32(x%5000), 0x0a000000+uint32(x>>20%200), uint16([]int{22, 23, 80, 443, 445, int(x>>32) % 65536}[x>>50%6]))
+		src := x % 4000
+		events[i] = event(0x0b000000+uint32(src), 0x0a000000+uint32(src+x>>20%2)%64, uint16(20+(src+x>>30%2)%30))
 		events[i].Time += int64(i) * 1e7
 		events[i].Rule = []byte("[UFW BLOCK]")
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		v.Add(&events[i&(1<<16-1)])
+	}
+}
+
+// No two events are alike.
+func BenchmarkByPortRandom(b *testing.B) {
+	v := New(Options{Views: ByPort})
+	b.ReportAllocs()
+	x := uint64(1)
+	e := event(1, 2, 3)
+	for b.Loop() {
+		x = mix(x, 7)
+		e.Src, e.Dst, e.DstPort = v4(0x0b000000+uint32(x%50000)), v4(0x0a000000+uint32(x>>20%250)), uint16(x>>40)
+		v.Add(&e)
 	}
 }
 

@@ -1,7 +1,6 @@
 package logview
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -43,15 +42,16 @@ func (d *distinct) addRows(n int) {
 	}
 }
 
-func (d *distinct) add(row uint32, h uint64) {
+// add tells whether the thing is certainly known already.
+func (d *distinct) add(row uint32, h uint64) (known bool) {
 	h |= 1 // 0 is an empty slot
 	b := &d.bars[row]
 	if h > b.top {
-		return
+		return false
 	}
 	i := d.place(h)
 	if d.hash[i] == h {
-		return
+		return true
 	}
 	d.hash[i], d.row[i] = h, row
 	d.live++
@@ -59,6 +59,7 @@ func (d *distinct) add(row uint32, h uint64) {
 	if d.live*4 > len(d.hash)*3 {
 		d.makeRoom()
 	}
+	return false
 }
 
 // place gives the slot of h, or the empty one where it belongs. The low bits
@@ -127,7 +128,7 @@ func (d *distinct) lower() {
 	}
 	for r, held := range many {
 		if held != nil {
-			slices.SortFunc(held, cmp.Compare)
+			slices.Sort(held)
 			d.bars[r].top = held[d.k-1]
 		}
 	}

@@ -1,7 +1,6 @@
 package logview
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"math"
@@ -42,9 +41,9 @@ func newRates() *rates {
 
 const minuteNanos = 60e9
 
-func (r *rates) add(rule uint64, s *sight) {
-	r.name(rule, s)
-	c := cell{rule, floorDiv(s.time, minuteNanos)}
+func (r *rates) add(s *sight) {
+	r.name(s.ruleHash, s)
+	c := cell{s.ruleHash, floorDiv(s.time, minuteNanos)}
 	if c.hash() > r.top {
 		return
 	}
@@ -60,8 +59,7 @@ func (r *rates) name(rule uint64, s *sight) {
 		if len(r.rules) >= maxRatedRules {
 			return
 		}
-		text := s.rule[:min(len(s.rule), maxRuleText)]
-		k = &rated{text: string(bytes.Clone(text)), low: s.srcHash, high: s.srcHash}
+		k = &rated{text: string(s.rule), low: s.srcHash, high: s.srcHash}
 		r.rules[rule] = k
 	}
 	k.low, k.high = min(k.low, s.srcHash), max(k.high, s.srcHash)
@@ -176,9 +174,22 @@ func pile(minutes []uint32) (c uint32, at int) {
 		lo, _ := slices.BinarySearch(minutes, n-2*slack)
 		below, _ := slices.BinarySearch(minutes, n-2*slack-(2*slack+1))
 		if got := i - lo; got >= leastPile && got >= pileFactor*(lo-below) && (len(minutes)-i)*fewAbove <= got {
-			return n - slack, got
+			return most(minutes[lo:i]), got
 		}
 		i, _ = slices.BinarySearch(minutes, n)
 	}
 	return 0, 0
+}
+
+// most is the most frequent of sorted numbers.
+func most(sorted []uint32) (c uint32) {
+	best := 0
+	for i := 0; i < len(sorted); {
+		end, _ := slices.BinarySearch(sorted, sorted[i]+1)
+		if end-i > best {
+			best, c = end-i, sorted[i]
+		}
+		i = end
+	}
+	return c
 }

@@ -38,6 +38,8 @@ type sight struct {
 	outside, inward  bool
 	common           bool // a port that the internet's noise asks for
 	rule             []byte
+	ruleHash         uint64
+	repeat           bool // the distinct sets have it all
 }
 
 // portKey is protocol, whether there is a protocol and a port, and the port.
@@ -74,7 +76,7 @@ func (v *View) look(e *fwlog.Event, s *sight) {
 	case fwlog.Deny:
 		s.action = denied
 	}
-	if v.opt.Views&(ByPort|BySource) == 0 {
+	if v.opt.Views&BySource == 0 && (v.opt.Views&ByPort == 0 || s.action != permitted) {
 		return
 	}
 	src, dst := e.Src.Unmap(), e.Dst.Unmap()

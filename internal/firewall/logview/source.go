@@ -26,11 +26,20 @@ func (v *View) addSource(s *sight) {
 	}
 	first := m.classes[probe] == 0
 	up(&m.classes[s.class])
+	if s.class == probe {
+		m.probe(s, first)
+	}
+	if !s.repeat {
+		v.target(n, s)
+	}
+}
+
+// target adds the target, and what was probed, to the source's sets.
+func (v *View) target(n uint32, s *sight) {
 	v.sources.see(n, sourceTargets, s.dstHash)
 	if s.class != probe {
 		return
 	}
-	m.probe(s, first)
 	v.sources.see(n, probedTargets, s.dstHash)
 	v.sources.see(n, probedPorts, uint64(s.port))
 	v.sources.see(n, probedBoth, mix(s.dstHash, uint64(s.port)))

@@ -56,6 +56,8 @@ type table[K comparable, D any] struct {
 	index []uint32 // open addressing: row number + 1, 0 empty
 	rows  []row[K, D]
 	floor uint64
+	// purges is how often rows were thrown out.
+	purges int
 	// sets are distinct things, roles of them for each row.
 	sets  distinct
 	roles int
@@ -116,9 +118,10 @@ func (t *table[K, D]) reindex(size int) {
 	}
 }
 
-// see adds a thing to the set that the row has for the role.
-func (t *table[K, D]) see(n uint32, role int, thing uint64) {
-	t.sets.add(n*uint32(t.roles)+uint32(role), mix(t.rows[n].hash+uint64(role), thing))
+// see adds a thing to the set that the row has for the role, and tells
+// whether it is certainly known already.
+func (t *table[K, D]) see(n uint32, role int, thing uint64) (known bool) {
+	return t.sets.add(n*uint32(t.roles)+uint32(role), mix(t.rows[n].hash+uint64(role), thing))
 }
 
 func (t *table[K, D]) count(n uint32, role int) Count {
@@ -128,24 +131,30 @@ func (t *table[K, D]) count(n uint32, role int) Count {
 // purge keeps the rows with the most events; of equals those with the
 // smallest hash, so that chance and not the order of time chooses.
 func (t *table[K, D]) purge(keep int) {
-	order := make([]uint32, len(t.rows))
-	for n := range order {
-		order[n] = uint32(n)
+	ranks := make([]uint64, len(t.rows))
+	for n := range t.rows {
+		ranks[n] = t.rows[n].rank()
 	}
-	slices.SortFunc(order, func(a, b uint32) int {
-		x, y := &t.rows[a], &t.rows[b]
-		return cmp.Or(cmp.Compare(y.events, x.events), cmp.Compare(x.hash, y.hash))
-	})
-	lost := order[keep:]
-	most := uint64(0)
+	bottom := slices.Clone(ranks)
+	slices.Sort(bottom)
+	least := bottom[len(bottom)-max(keep, 1)]
+	most, kept := uint64(0), 0
 	to := make([]uint32, len(t.rows))
-	for _, n := range lost {
+	for n, rank := range ranks {
+		if rank >= least && kept < keep {
+			kept++
+			continue
+		}
 		to[n] = gone
 		most = max(most, t.rows[n].events)
 	}
 	t.floor += most
+	t.purges++
 	t.keep(to)
 }
+
+// rank orders rows by events, up to 2^40, then by hash.
+func (r *row[K, D]) rank() uint64 { return min(r.events, 1<<40-1)<<24 | ^r.hash>>40 }
 
 // keep leaves out the rows that to calls gone, and renames the others.
 func (t *table[K, D]) keep(to []uint32) {

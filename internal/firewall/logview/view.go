@@ -21,7 +21,17 @@ type View struct {
 	rates   *rates
 
 	pairRoom, sourceRoom, ruleRoom room
+
+	// tcp and udp are the rows of ports, where they were last.
+	tcp, udp [1 << 16]uint32
+	recent   [recentSize]uint64
+	purged   int // purges of all tables when recent was cleared
 }
+
+// recentSize is how many combinations of what goes into the distinct sets are
+// remembered: logs repeat themselves, and what is in the sets already need not
+// be looked for in each.
+const recentSize = 1 << 12
 
 // Rows of View.all.
 const (
@@ -118,8 +128,10 @@ func (v *View) count(s *sight) {
 	if s.time == 0 {
 		v.total.untimed++
 	}
-	v.all.add(allSources, mix(s.srcHash, 1))
-	v.all.add(allTargets, mix(s.dstHash, 2))
+	v.repeated(s)
+	if v.ports == nil && !s.repeat {
+		v.meet(s, false, false)
+	}
 	if v.ports != nil {
 		v.addPort(s)
 	}
@@ -134,27 +146,99 @@ func (v *View) count(s *sight) {
 	}
 	if v.times != nil && s.time != 0 {
 		v.times.add(s)
-		v.rates.add(hashText(v.opt.Seed, s.rule[:min(len(s.rule), maxRuleText)]), s)
+		v.rates.add(s)
+	}
+	v.forget()
+}
+
+// repeated finds out whether the same came a moment ago.
+func (v *View) repeated(s *sight) {
+	if v.opt.Views&(ByRule|ByTime) != 0 {
+		s.rule = s.rule[:min(len(s.rule), maxRuleText)]
+		s.ruleHash = hashText(v.opt.Seed, s.rule)
+	}
+	what := uint64(s.port) | uint64(s.class)<<32
+	if s.inward {
+		what |= 1 << 40
+	}
+	h := mix(mix(s.srcHash, s.dstHash+what), s.ruleHash+1)
+	last := &v.recent[h%recentSize]
+	s.repeat = *last == h
+	*last = h
+}
+
+// forget clears what is recent when rows were thrown out: a row that comes
+// back has nothing in its sets.
+func (v *View) forget() {
+	n := 0
+	if v.ports != nil {
+		n += v.ports.purges + v.inward.purges
+	}
+	if v.sources != nil {
+		n += v.sources.purges
+	}
+	if v.rules != nil {
+		n += v.rules.purges
+	}
+	if n != v.purged {
+		v.purged = n
+		clear(v.recent[:])
 	}
 }
 
 func (v *View) portHash(k portKey) uint64 { return mix(v.opt.Seed^uint64(k), 3) }
 
-func (v *View) addPort(s *sight) {
-	h := v.portHash(s.port)
-	n, fresh := v.ports.find(h, s.port)
+// portRow finds the row of a port: TCP's and UDP's without a search.
+func (v *View) portRow(h uint64, k portKey) uint32 {
+	at := new(uint32)
+	switch k &^ 0xffff {
+	case hasProto | hasPort | protoTCP<<16:
+		at = &v.tcp[k.number()]
+	case hasProto | hasPort | protoUDP<<16:
+		at = &v.udp[k.number()]
+	}
+	if n := *at; int(n) < len(v.ports.rows) && v.ports.rows[n].key == k {
+		return n
+	}
+	n, fresh := v.ports.find(h, k)
 	if fresh {
 		v.all.add(allPorts, h)
 	}
+	*at = n
+	return n
+}
+
+func (v *View) addPort(s *sight) {
+	h := v.portHash(s.port)
+	n := v.portRow(h, s.port)
 	v.ports.rows[n].add(s)
-	v.ports.see(n, portSources, s.srcHash)
-	v.ports.see(n, portTargets, s.dstHash)
+	if !s.repeat {
+		// What the port's sets know was met before.
+		v.meet(s, v.ports.see(n, portSources, s.srcHash), v.ports.see(n, portTargets, s.dstHash))
+	}
 	if s.inward {
 		v.total.inward++
 		n, _ := v.inward.find(h, s.port)
 		v.inward.rows[n].add(s)
-		v.inward.see(n, portSources, s.srcHash)
-		v.inward.see(n, portTargets, s.dstHash)
+		v.inward.meet(n, s)
+	}
+}
+
+// meet adds source and target, as far as not known, to all that were seen.
+func (v *View) meet(s *sight, src, dst bool) {
+	if !src {
+		v.all.add(allSources, mix(s.srcHash, 1))
+	}
+	if !dst {
+		v.all.add(allTargets, mix(s.dstHash, 2))
+	}
+}
+
+// meet adds source and target to the row's sets.
+func (t *table[K, D]) meet(n uint32, s *sight) {
+	if !s.repeat {
+		t.see(n, portSources, s.srcHash)
+		t.see(n, portTargets, s.dstHash)
 	}
 }
 
@@ -184,19 +268,16 @@ type ruleMore struct{ ports portset }
 const maxRuleText = 256
 
 func (v *View) addRule(s *sight) {
-	text := s.rule[:min(len(s.rule), maxRuleText)]
-	h := hashText(v.opt.Seed, text)
-	n, fresh := findText(v.rules, h, text)
+	n, fresh := findText(v.rules, s.ruleHash, s.rule)
 	if fresh {
-		v.all.add(allRules, mix(h, 6))
+		v.all.add(allRules, mix(s.ruleHash, 6))
 	}
 	r := &v.rules.rows[n]
 	r.add(s)
 	if s.port.has(hasPort) {
 		r.more.ports.add(s.port.number(), &v.ruleRoom)
 	}
-	v.rules.see(n, portSources, s.srcHash)
-	v.rules.see(n, portTargets, s.dstHash)
+	v.rules.meet(n, s)
 }
 
 // findText is table.find, which makes a string of a text only for a new row.
