@@ -136,7 +136,7 @@ func crowdsecLine(t *testing.T, line int, want map[string]string, e *Event) {
 	}
 	for _, key := range []string{"iface", "int_eth", "if_in"} {
 		w := want[key]
-		if w == "" || want["vmid"] != "" && key == "iface" || // Proxmox: the chain's, not the packet's
+		if w == "" || want["vmid"] != "" && key == "int_eth" || // Proxmox: the chain's, not the packet's
 			strings.HasPrefix(w, "(unknown") {
 			continue
 		}
