@@ -39,6 +39,25 @@ type Not struct{ Expr }
 type Const struct {
 	Holds bool
 	Note  string
+	// Varies says on what it depends for packets other than a stranger's
+	// first ("the rate"); empty where it holds for all. Where rules are
+	// compared with one another it is then a condition of its own.
+	Varies string
+	// Sender: it varies with the local process that sends, so that of packets
+	// which this host sends nothing is known.
+	Sender bool
+}
+
+// varies says on what the condition depends where all packets are looked at
+// (all), or packets of this host (local); "" when it does not.
+func (e Const) varies(all, local bool) string {
+	switch {
+	case all && e.Varies == "" && e.Note != "":
+		return e.Note
+	case all || e.Sender && local:
+		return e.Varies
+	}
+	return ""
 }
 
 // Leaning is what an atom is for an ordinary stranger.

@@ -54,6 +54,10 @@ func (s *RuleSet) Prepare() {
 		ch.compile()
 	}
 	sortBase(s.base)
+	for _, ch := range s.Chains {
+		ch.open = ch.Hook == NoHook && len(ch.Bindings) == 0 && (len(s.base) > 0 || ch.Policy == Continue)
+	}
+	s.plan = &plans{lists: map[*Chain]*plan{}, paths: map[path]*plan{}}
 	s.cutPorts()
 }
 

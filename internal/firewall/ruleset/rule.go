@@ -55,6 +55,7 @@ type RuleSet struct {
 
 	base map[Hook][]*Chain
 	cuts *portCuts
+	plan *plans
 }
 
 // Missing is a part of the rule set that could not be read.
@@ -78,10 +79,37 @@ type Chain struct {
 	DevicesUnknown bool
 	// Legacy is set for x_tables chains.
 	Legacy bool
-	Rules  []*Rule
+	// Bindings are where the chain applies on systems without hooks: an access
+	// list on an interface, a security group on a network card. A chain without
+	// a hook that has bindings, or whose rule set has no hooks at all, is a list
+	// of its own: Policy (Accept or Drop) is what it does with the rest.
+	Bindings []Binding
+	// Stateful: answers to connections that were permitted pass whatever the
+	// rules say, which see only a connection's first packet.
+	Stateful bool
+	Rules    []*Rule
 
 	items  []item
 	mayAct bool // some rule or policy below can drop or change a packet
+	open   bool // the end of its rules decides nothing: it goes back to who jumped here
+}
+
+// Direction is which way the packets go that a binding is for.
+type Direction uint8
+
+// Directions, as seen from the device that filters.
+const (
+	BothWays Direction = iota
+	Inward             // packets that arrive on the interface
+	Outward            // packets that leave by it
+)
+
+// Binding says where a chain applies. Device is an interface, a zone or
+// whatever the dialect binds lists to; a trailing * stands for any ending,
+// empty for everywhere.
+type Binding struct {
+	Device    string
+	Direction Direction
 }
 
 // Rule is a list of steps taken in order.
@@ -90,6 +118,8 @@ type Rule struct {
 	Comment string
 	Handle  int // nftables; 0 without one
 	Line    int // in the file it was read from; 0 without one
+	// Packets is how many packets the rule's counter has seen; nil without one.
+	Packets *uint64
 	Steps   []Step
 
 	guard guard
