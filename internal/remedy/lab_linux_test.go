@@ -1,0 +1,314 @@
+package remedy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/nettest"
+)
+
+// The test's program is its own guard and its own applying process.
+const helperEnv = "REMEDY_HELPER"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(helperEnv) {
+	case "":
+		os.Exit(m.Run())
+	case "guard":
+		if err := Guard(context.Background(), os.Args[len(os.Args)-1], Machine{}, os.Stdin, os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case "apply":
+		os.Exit(helperApply(os.Stdin))
+	}
+	os.Exit(0)
+}
+
+// order is what a helper process is to apply, and where it is to stop.
+type order struct {
+	State  string
+	Load   []Load
+	Within time.Duration
+	Kill   string // die by SIGKILL before this step
+	Hang   string // wait before this step for ever, after saying so
+	After  bool   // wait for ever when it is applied
+}
+
+// helperApply applies as a process of its own. It says "hangs" or "applied".
+func helperApply(in io.Reader) int {
+	var o order
+	if err := json.NewDecoder(in).Decode(&o); err != nil {
+		fmt.Println("order:", err)
+		return 1
+	}
+	opt := Options{StateDir: o.State, Load: o.Load, Within: o.Within, Guard: guardCommand()}
+	opt.Step = func(name string) {
+		switch name {
+		case o.Kill:
+			p, _ := os.FindProcess(os.Getpid())
+			_ = p.Kill()
+			select {}
+		case o.Hang:
+			fmt.Println("hangs")
+			select {}
+		}
+	}
+	p, err := Prepare(context.Background(), opt)
+	if err != nil {
+		fmt.Println("prepare:", err)
+		return 1
+	}
+	if _, err := p.Apply(context.Background()); err != nil {
+		fmt.Println("apply:", err)
+		return 1
+	}
+	fmt.Println("applied")
+	if o.After {
+		select {}
+	}
+	return 0
+}
+
+func self() string {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return exe
+}
+
+func guardCommand() []string {
+	return []string{"/usr/bin/env", helperEnv + "=guard", self(), "--journal"}
+}
+
+// lab is a namespace and a journal.
+type lab struct {
+	t     *testing.T
+	ns    *nettest.NS
+	state string
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	nettest.Need(t, "nft")
+	l := &lab{t: t, ns: nettest.New(t), state: filepath.Join(t.TempDir(), "state")}
+	t.Cleanup(l.ended)
+	return l
+}
+
+// ended waits until no guard of this journal runs: the namespace goes, and
+// what a guard would do then is of no use.
+func (l *lab) ended() {
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		busy := false
+		list, _ := List(context.Background(), l.state, Machine{})
+		for _, x := range list {
+			if x.Guarded {
+				busy = true
+				l.ns.Do(func() { _, _ = Undo(context.Background(), l.state, Machine{}) })
+			}
+		}
+		if !busy {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	l.t.Error("a guard is left behind")
+}
+
+func (l *lab) options(within time.Duration, load ...Load) Options {
+	return Options{StateDir: l.state, Load: load, Within: within, Guard: guardCommand()}
+}
+
+func (l *lab) prepare(o Options) (p *Plan, err error) {
+	l.t.Helper()
+	l.ns.Do(func() { p, err = Prepare(l.t.Context(), o) })
+	return p, err
+}
+
+func (l *lab) apply(o Options) (a *Applied, err error) {
+	l.t.Helper()
+	l.ns.Do(func() {
+		var p *Plan
+		if p, err = Prepare(l.t.Context(), o); err == nil {
+			a, err = p.Apply(l.t.Context())
+		}
+	})
+	return a, err
+}
+
+func (l *lab) mustApply(o Options) *Applied {
+	l.t.Helper()
+	a, err := l.apply(o)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return a
+}
+
+func (l *lab) confirm() (d *Decided, err error) {
+	l.ns.Do(func() { d, err = Confirm(l.t.Context(), l.state, Machine{}) })
+	return d, err
+}
+
+func (l *lab) undo() (d *Decided, err error) {
+	l.ns.Do(func() { d, err = Undo(l.t.Context(), l.state, Machine{}) })
+	return d, err
+}
+
+func (l *lab) list() []Listed {
+	l.t.Helper()
+	list, err := List(l.t.Context(), l.state, Machine{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return list
+}
+
+// rules is everything that filters, without counters: nftables, and the
+// legacy tables where they exist.
+func (l *lab) rules() string {
+	l.t.Helper()
+	out := l.ns.Run("nft", "-s", "list", "ruleset")
+	for _, program := range []string{"iptables", "ip6tables"} {
+		names := l.ns.Script("cat /proc/net/" + strings.Replace(program, "tables", "_tables_names", 1) + " 2>/dev/null || true")
+		for _, table := range strings.Fields(names) {
+			out += legacyRules(l.ns.Run(program+"-legacy-save", "-t", table))
+		}
+	}
+	return out
+}
+
+// legacyRules drops comments, and counters of policies.
+func legacyRules(save string) string {
+	var b strings.Builder
+	for line := range strings.Lines(save) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.HasPrefix(line, ":") {
+			line, _, _ = strings.Cut(line, " [")
+			line += "\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// await waits until the rules are want, and says how long that took.
+func (l *lab) await(want string, most time.Duration) time.Duration {
+	l.t.Helper()
+	begun := time.Now()
+	for {
+		got := l.rules()
+		if got == want {
+			return time.Since(begun)
+		}
+		if time.Since(begun) > most {
+			l.t.Fatalf("not restored after %s:\n%s\nwant:\n%s\n%s", most, got, want, l.logs())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// awaitGuard waits until the guard of the newest change has ended.
+func (l *lab) awaitGuard() {
+	l.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		list := l.list()
+		if n := len(list); n == 0 || !l.guarded(list[n-1]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatal("the guard does not end\n" + l.logs())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (l *lab) guarded(x Listed) bool {
+	e, err := readEntry(x.Dir)
+	return err == nil && guarded(l.t.Context(), e)
+}
+
+// logs are what the guards said.
+func (l *lab) logs() string {
+	files, _ := filepath.Glob(filepath.Join(changesDir(l.state), "*", guardLog))
+	var b strings.Builder
+	for _, f := range files {
+		data, _ := os.ReadFile(f)
+		b.Write(data)
+	}
+	return b.String()
+}
+
+// helper starts an applying process of its own session.
+func (l *lab) helper(o order) (*exec.Cmd, *bytes.Buffer) {
+	l.t.Helper()
+	o.State = l.state
+	data, err := json.Marshal(o)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := l.ns.Command("/usr/bin/setsid", "/usr/bin/env", helperEnv+"=apply", self())
+	cmd.Stdin = bytes.NewReader(data)
+	out := &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	return cmd, out
+}
+
+const web = `table inet portreeve {
+	chain input {
+		type filter hook input priority 10; policy drop;
+		ct state established,related accept
+		ct state invalid drop
+		iif lo accept
+		tcp dport { 22, 80, 443 } accept
+		meta l4proto { icmp, icmpv6 } accept
+	}
+	chain forward {
+		type filter hook forward priority 10; policy drop;
+	}
+}
+`
+
+const webSave = `*filter
+:PORTREEVE-INPUT - [0:0]
+:PORTREEVE-FORWARD - [0:0]
+-A PORTREEVE-INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A PORTREEVE-INPUT -i lo -j ACCEPT
+-A PORTREEVE-INPUT -p tcp -m multiport --dports 22,80,443 -j ACCEPT
+-A PORTREEVE-INPUT -j DROP
+-A PORTREEVE-FORWARD -j DROP
+COMMIT
+`
+
+// loads are the rules of a name for every backend that the tests know.
+func loads(kind string) []Load {
+	switch kind {
+	case "nft":
+		return []Load{{"nft", []byte(web)}}
+	case "iptables":
+		return []Load{{"iptables", []byte(webSave)}, {"ip6tables", []byte(webSave)}}
+	}
+	return []Load{{"iptables-" + kind, []byte(webSave)}, {"ip6tables-" + kind, []byte(webSave)}}
+}
+
+// kinds are the ways to load rules.
+func kinds(t *testing.T) []string {
+	nettest.Need(t, "iptables-nft-restore")
+	nettest.Need(t, "iptables-legacy-restore")
+	return []string{"nft", "iptables", "legacy"}
+}
