@@ -29,7 +29,8 @@ func (p *Parser) container(l *line) bool {
 		return true
 	}
 	if when, n := p.stamp(b[:i]); n == i {
-		l.when, l.text = when, rest[2:]
+		l.when = when
+		l.setText(rest[2:])
 		if len(l.text) > 0 && l.text[0] == '{' {
 			return p.jsonEnvelope(l)
 		}
@@ -81,7 +82,7 @@ func (p *Parser) dockerJSON(l *line, w *wrapped) {
 	if when, ok := p.parseStamp(jsonPlain(w.time)); ok {
 		l.when = when
 	}
-	l.text = bytes.TrimRight(text, "\r\n \t")
+	l.setText(text)
 }
 
 // journalJSON: a message that is no UTF-8 is an array of its bytes.
@@ -95,11 +96,12 @@ func (p *Parser) journalJSON(l *line, w *wrapped) bool {
 		if !ok {
 			return false
 		}
-		l.text, p.scratch[0] = text, text
+		p.scratch[0] = text
+		l.setText(text)
 	} else {
 		l.text, p.scratch[0] = jsonText(w.message, p.scratch[0])
+		l.setText(l.text)
 	}
-	l.text = bytes.TrimRight(l.text, "\r\n \t")
 	return len(l.text) > 0
 }
 
@@ -130,7 +132,8 @@ func (p *Parser) journal(l *line) bool {
 		}
 	}
 	if rest, ok := cutPrefix(b, "MESSAGE="); ok {
-		l.text, l.when = trimLeft(rest), p.carried.export
+		l.when = p.carried.export
+		l.text = trimLeft(rest)
 		return len(l.text) > 0
 	}
 	if journalField(b) {
@@ -165,7 +168,8 @@ func (p *Parser) unwrap(l *line, e *Event) bool {
 	}
 	text, kept := jsonText(found, p.scratch[1])
 	p.scratch[1] = kept
-	inner := line{raw: l.raw, when: l.when, text: bytes.TrimRight(text, "\r\n \t")}
+	inner := line{raw: l.raw, when: l.when}
+	inner.setText(text)
 	if len(inner.text) < 16 || inner.text[0] == '{' {
 		return false
 	}

@@ -14,12 +14,19 @@ func (p *Parser) strip(l *line) bool {
 	if rest, ok := cutPrefix(b, "data: {"); ok { // journalctl -o json-sse
 		b = b[len(b)-len(rest)-1:]
 	}
-	l.text = trimRight(b)
+	l.setText(b)
 	if !p.container(l) || !p.journal(l) {
 		return false
 	}
 	p.header(l)
 	return len(l.text) > 0
+}
+
+// setText leaves blanks and ends of lines at the end out.
+func (l *line) setText(b []byte) {
+	b = bytes.TrimRight(b, "\r\n")
+	l.text = trimRight(b)
+	l.blank = len(l.text) < len(b)
 }
 
 // header takes PRI, time, host and tag off l.text.

@@ -82,7 +82,8 @@ func filterV6(c *csv, e *Event) bool {
 	return filterAddrs(c, number, e) && filterRest(c, true, e)
 }
 
-// filterAddrs reads LENGTH,SRC,DST. What ends the line may be cut.
+// filterAddrs reads LENGTH,SRC,DST, behind which a comma always stands: what
+// ends the line may be cut.
 func filterAddrs(c *csv, number []byte, e *Event) bool {
 	n, ok := parseByte(number)
 	if !ok {
@@ -98,7 +99,7 @@ func filterAddrs(c *csv, number []byte, e *Event) bool {
 	e.Src, ok1 = parseAddr(src)
 	e.Dst, ok2 = parseAddr(dst)
 	e.setProto(n)
-	return ok1 && ok2 && (!c.done || len(dst) >= 7)
+	return ok1 && ok2 && !c.done
 }
 
 // filterRest reads the ports; later fragments have none.

@@ -29,7 +29,7 @@ func readNetfilter(p *Parser, l *line, e *Event) bool {
 	if !ok {
 		return false
 	}
-	netfilterProto(rest, e)
+	netfilterProto(rest, l.blank, e)
 	p.netfilterPrefix(b[:start], l, e)
 	return true
 }
@@ -94,8 +94,10 @@ func netfilterAddrs(b []byte, e *Event) (rest []byte, ok bool) {
 	return b, ok
 }
 
-// netfilterProto reads PROTO= and what follows it.
-func netfilterProto(b []byte, e *Event) {
+// netfilterProto reads PROTO= and what follows it. The kernel writes a blank
+// behind each field, but loggers take the last one away. Without it the field
+// that ends the line may be cut: it is believed only where it cannot be.
+func netfilterProto(b []byte, blank bool, e *Event) {
 	for {
 		i := bytes.IndexByte(b, 'P')
 		if i < 0 {
@@ -109,21 +111,27 @@ func netfilterProto(b []byte, e *Event) {
 	}
 	word, b, more := cut(b[len("PROTO="):], ' ')
 	n, ok := parseProto(word)
-	if !ok || !more && len(word) == 1 && word[0] != '2' {
-		return // the kernel's numbers of one digit end a line, cut ones too
+	if !ok || !more && !blank && !protoEnds(word) {
+		return
 	}
 	e.setProto(n)
 	switch n {
 	case protoICMP, protoICMPv6:
-		netfilterICMP(b, e)
+		netfilterICMP(b, blank, e)
 	case protoTCP, protoUDP, protoUDPLite, protoSCTP, protoDCCP:
-		netfilterPorts(b, e)
+		netfilterPorts(b, blank, e)
 	}
 }
 
-// netfilterPorts reads "SPT=40000 DPT=22 ". More always follows, or the line
-// was cut. Of a fragment there are no ports.
-func netfilterPorts(b []byte, e *Event) {
+// protoEnds tells whether PROTO= ends a line with this: numbers do, which the
+// kernel writes of protocols that it does not know; none with one digit but
+// IGMP's is in use.
+func protoEnds(word []byte) bool {
+	return digit(word[0]) && (len(word) > 1 || word[0] == '2')
+}
+
+// netfilterPorts reads "SPT=40000 DPT=22 ". Of a fragment there are no ports.
+func netfilterPorts(b []byte, blank bool, e *Event) {
 	b, ok := cutPrefix(b, "SPT=")
 	if !ok {
 		return
@@ -131,7 +139,7 @@ func netfilterPorts(b []byte, e *Event) {
 	s, b, _ := cut(b, ' ')
 	b, ok = cutPrefix(b, "DPT=")
 	d, _, more := cut(b, ' ')
-	if !ok || !more && len(d) < 5 {
+	if !ok || !more && !blank && len(d) < 5 {
 		return
 	}
 	src, ok1 := parsePort(s)
@@ -142,7 +150,7 @@ func netfilterPorts(b []byte, e *Event) {
 }
 
 // netfilterICMP reads "TYPE=8 CODE=0 ".
-func netfilterICMP(b []byte, e *Event) {
+func netfilterICMP(b []byte, blank bool, e *Event) {
 	b, ok := cutPrefix(b, "TYPE=")
 	if !ok {
 		return
@@ -152,7 +160,7 @@ func netfilterICMP(b []byte, e *Event) {
 	c, _, more := cut(b, ' ')
 	kind, ok1 := parseByte(t)
 	code, ok2 := parseByte(c)
-	if ok && ok1 && ok2 && (more || !icmpGoesOn(e.Proto, kind)) {
+	if ok && ok1 && ok2 && (more || blank || !icmpGoesOn(e.Proto, kind)) {
 		e.setICMP(kind, code)
 	}
 }

@@ -44,7 +44,7 @@ type carried struct {
 // of the line or of the Parser's storage.
 type line struct {
 	raw  []byte // all of it, without the line's end
-	text []byte // inside of a container's or journald's envelope, else raw
+	text []byte // inside of a container's or journald's envelope, else raw, without blanks at its end
 	msg  []byte // text behind PRI, time and host: begins with the tag if any
 	body []byte // msg behind the tag and the kernel's "[uptime]"
 	// From the envelope; empty or 0 where there was none.
@@ -54,6 +54,7 @@ type line struct {
 	// repeats: the line says that it stands for so many.
 	repeats uint64
 	json    bool // text is a JSON object
+	blank   bool // a blank stood at its end: it was not cut there
 }
 
 // New is a Parser of a stream. A Format that Formats does not list knows no

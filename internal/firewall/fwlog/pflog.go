@@ -164,16 +164,16 @@ func pflogWhat(b []byte) (uint8, bool) {
 		return protoTCP, true
 	}
 	b, _ = cutPrefix(b, "HBH ")
-	end := bytes.IndexAny(b, " ,(")
+	end := bytes.IndexAny(b, " ,(:")
 	if end < 0 {
-		end = len(b)
+		return 0, false // maybe cut
 	}
 	word, rest := b[:end], b[end:]
 	switch string(word) {
 	case "UDP", "udp":
 		return protoUDP, true
-	case "ICMP", "icmp", "ICMP6", "icmp6", "icmp6:", "icmp:", "igmp", "ESP", "esp", "AH", "GREv0", "gre":
-		return parseProto(bytes.TrimRight(bytes.TrimSuffix(word, []byte("v0")), ":"))
+	case "ICMP", "icmp", "ICMP6", "icmp6", "igmp", "ESP", "esp", "AH", "GREv0", "gre":
+		return parseProto(bytes.TrimSuffix(word, []byte("v0")))
 	}
 	if tcpFlags(word) && len(rest) > 1 && (digit(rest[1]) || hasPrefix(rest, " ack ") || hasPrefix(rest, " [tcp sum")) {
 		return protoTCP, true
