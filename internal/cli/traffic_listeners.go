@@ -19,7 +19,7 @@ const maxListenersFile = 64 << 20
 // A live run looks for new TCP listeners often, which costs a millisecond,
 // and lists everything anew now and then, which costs what portreeve host does.
 const (
-	listenPace = 2 * time.Second
+	listenPace = 5 * time.Second
 	listenAnew = 30 * time.Second
 )
 

@@ -64,7 +64,7 @@ func (t *Table) LookBrief(b *wire.Brief, s Seen, l *Looked) bool {
 	l.seen, l.judged = s, false
 	l.key.src, l.key.dst = mapped(b.Src), mapped(b.Dst)
 	l.key.srcPort, l.key.dstPort, l.key.proto, l.key.bits = b.SrcPort, b.DstPort, b.Proto, 0
-	l.mixed = l.key.mix(t.seed)
+	l.mixed = mix4(b.Src, b.Dst, b.SrcPort, b.DstPort, b.Proto, t.seed)
 	l.content, l.link, l.hops = briefHash(l.mixed, b), uint16(macHash(b.MACs[8:], b.MACs[2:])>>16), b.TTL
 	l.flags, l.seq, l.ack, l.payload = b.Flags, b.Seq, b.Ack, b.PayloadLen
 	l.tcp, l.shut, l.whole = b.Proto == protoTCP, b.Window == 0, uint32(len(b.Payload)) >= b.PayloadLen
