@@ -1,0 +1,114 @@
+package windows
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/firewall/dialect/document"
+	"github.com/portreeve/portreeve/internal/firewall/dialect/problem"
+	"github.com/portreeve/portreeve/internal/firewall/ruleset"
+)
+
+// Options say for what the rules are read.
+type Options struct {
+	// Profile is domain, private or public; empty: it depends.
+	Profile string
+}
+
+var (
+	// ErrFormat is returned for what is none of the forms.
+	ErrFormat = errors.New("no rules of Windows Firewall in a form that is read")
+	// ErrBinary is returned for the policy files of netsh advfirewall export.
+	ErrBinary = errors.New("a binary file, as netsh advfirewall export writes it: use netsh advfirewall firewall show rule name=all verbose instead")
+	// ErrLanguage is returned for netsh's text in other languages.
+	ErrLanguage = errors.New("netsh's text is read in English only: export with Get-NetFirewallRule or reg export instead")
+)
+
+// Read reads rules in any of the forms. See the package comment.
+func Read(in io.Reader, o Options) (*ruleset.RuleSet, []problem.Problem, error) {
+	data, err := document.Bytes(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &reader{opt: o}
+	err = r.text(data)
+	if len(r.rules) == 0 && !r.found {
+		if err == nil {
+			err = ErrFormat
+		}
+		return nil, r.problems.All(), err
+	}
+	set := r.ruleSet()
+	if err != nil {
+		set.Missing = append(set.Missing, ruleset.Missing{Families: both, Why: "the file is damaged: " + err.Error()})
+	}
+	return set, r.problems.All(), err
+}
+
+const both = ruleset.IPv4 | ruleset.IPv6
+
+type reader struct {
+	opt      Options
+	problems problem.List
+	rules    []*rule
+	profiles [3]profile
+	found    bool // the form is known, even when it has no rules
+	said     map[string]bool
+}
+
+// once notes a problem the first time only.
+func (r *reader) once(line int, text, why string) {
+	if r.said == nil {
+		r.said = map[string]bool{}
+	}
+	if !r.said[why] {
+		r.said[why] = true
+		r.problems.Add(line, 0, text, why)
+	}
+}
+
+var (
+	registryRule = regexp.MustCompile(`v[0-9]{1,3}\.[0-9]{1,3}\|[A-Za-z0-9_]+=`)
+	showRule     = regexp.MustCompile(`(?im)^rule name:`)
+	command      = regexp.MustCompile(`(?im)^[^:#\r\n]*\b(advfirewall\s+(firewall\s+)?(add|set)\b|add\s+rule\s+name=|New-NetFirewallRule\b)`)
+	listed       = regexp.MustCompile(`(?im)^(DisplayName|Direction|Action)\s*:\s`)
+	dashes       = regexp.MustCompile(`(?m)^[^\r\n:]+:[^\r\n]*\r?\n-{30,}\r?$`)
+	profileText  = regexp.MustCompile(`(?im)^(domain|private|public) profile settings:`)
+)
+
+// text finds the form.
+func (r *reader) text(data []byte) error {
+	switch {
+	case bytes.HasPrefix(data, []byte("regf")) || bytes.IndexByte(data[:min(len(data), 4096)], 0) >= 0:
+		return ErrBinary
+	case document.IsJSON(data):
+		return r.json(data)
+	case registryRule.Match(data):
+		r.registry(string(data))
+	case showRule.Match(data) || profileText.Match(data):
+		r.show(string(data))
+	case command.Match(data):
+		r.script(string(data))
+	case isCSV(data):
+		return r.csv(data)
+	case listed.Match(data):
+		r.list(string(data))
+	case dashes.Match(data):
+		return ErrLanguage
+	default:
+		return ErrFormat
+	}
+	return nil
+}
+
+// lines calls fn with each line and its number, without its ending.
+func lines(text string, fn func(no int, line string)) {
+	no := 0
+	for line := range strings.Lines(text) {
+		no++
+		fn(no, strings.TrimRight(line, "\r\n"))
+	}
+}
