@@ -1,0 +1,289 @@
+package learn
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"slices"
+)
+
+// side is one end of a cell: a segment of one's own, or the internet.
+type side struct {
+	seg int // index of segments, -1: internet
+	v4  bool
+}
+
+// cell is one service between two sides: the piece that rules are made of.
+type cell struct {
+	svcs     []uint32
+	from, to end
+	stat     pair
+	clients  map[uint32]uint64 // with their flows
+	servers  map[uint32]uint64
+	rows     []row
+	why      []string
+	v4       bool
+}
+
+// end is a generalised set of clients or servers.
+type end struct {
+	area  area
+	any   bool   // not limited
+	hosts bitset // known hosts of one's own in it
+	far   bool   // has the internet in it
+	text  string // for people: a segment's name, "the internet"
+}
+
+func (e *evidence) sideOf(id uint32) side {
+	v4 := e.hosts[id].Is4()
+	if i, ok := e.seg.of[id]; ok {
+		return side{i, v4}
+	}
+	return side{-1, v4}
+}
+
+// cells groups the rows.
+func (e *evidence) cells() []*cell {
+	type key struct {
+		svc      uint32
+		from, to side
+	}
+	byKey := map[key]*cell{}
+	var list []*cell
+	for _, r := range e.rows {
+		k := key{r.svc, e.sideOf(r.client), e.sideOf(r.server)}
+		c := byKey[k]
+		if c == nil {
+			c = &cell{svcs: []uint32{r.svc}, clients: map[uint32]uint64{}, servers: map[uint32]uint64{}, v4: k.from.v4}
+			byKey[k] = c
+			list = append(list, c)
+		}
+		c.add(r)
+	}
+	kept := list[:0]
+	for _, c := range list {
+		if why := e.thin(c); why != "" {
+			for _, r := range c.rows {
+				e.leaveOut(r, why)
+			}
+			continue
+		}
+		e.generalise(c)
+		kept = append(kept, c)
+	}
+	return kept
+}
+
+func (c *cell) add(r row) {
+	c.rows = append(c.rows, r)
+	c.stat.merge(r.pair)
+	c.clients[r.client] += r.ok
+	c.servers[r.server] += r.ok
+}
+
+// thin tells why a cell is no evidence of a need: few connections on one
+// occasion, by one or two clients.
+func (e *evidence) thin(c *cell) string {
+	if e.protects(c.rows[0]) || len(c.clients) > 2 || len(c.servers) >= regulars {
+		return ""
+	}
+	if len(c.clients) == 1 && e.once(&c.stat) {
+		return "one client, one occasion, and nobody else of its network did so"
+	}
+	for _, r := range c.rows {
+		if !e.once(r.pair) {
+			return ""
+		}
+	}
+	if bits.OnesCount64(c.stat.days) > 1 {
+		return ""
+	}
+	return "each of its clients did so on one occasion only"
+}
+
+// generalise widens a cell's ends as far as the level allows.
+func (e *evidence) generalise(c *cell) {
+	c.from = e.endOf(c, c.clients, true)
+	c.to = e.endOf(c, c.servers, false)
+}
+
+func (e *evidence) endOf(c *cell, hosts map[uint32]uint64, client bool) end {
+	ids := e.inOrder(hosts)
+	s := e.sideOf(ids[0])
+	switch {
+	case e.level.any && client:
+		return e.anyEnd(s.v4)
+	case s.seg < 0:
+		return e.farEnd(c, ids, s.v4, client)
+	case client && e.level.clients > 0 && len(ids) >= e.level.clients:
+		return e.segmentEnd(c, s.seg, len(ids), "clients")
+	case !client && e.level.servers > 0 && e.manyServers(c, s.seg, len(ids)):
+		return e.segmentEnd(c, s.seg, len(ids), "servers")
+	}
+	return e.exact(ids)
+}
+
+// inOrder are a map's hosts in the order of their addresses.
+func (e *evidence) inOrder(hosts map[uint32]uint64) []uint32 {
+	ids := make([]uint32, 0, len(hosts))
+	for id := range hosts {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b uint32) int { return e.hosts[a].Compare(e.hosts[b]) })
+	return ids
+}
+
+func (e *evidence) exact(ids []uint32) end {
+	out := end{hosts: newBits(len(e.hosts))}
+	for _, id := range ids {
+		out.area = append(out.area, single(e.hosts[id]))
+		if e.home.internal(e.hosts[id]) {
+			out.hosts.set(id)
+		} else {
+			out.far = true
+		}
+	}
+	return out
+}
+
+func (e *evidence) anyEnd(v4 bool) end {
+	out := end{any: true, hosts: newBits(len(e.hosts)), far: true, text: "anybody"}
+	for _, id := range e.known {
+		if e.hosts[id].Is4() == v4 {
+			out.hosts.set(id)
+		}
+	}
+	return out
+}
+
+// manyServers: so many of a segment's hosts serve that the others, and those
+// to come, do too.
+func (e *evidence) manyServers(c *cell, seg, n int) bool {
+	known := len(e.seg.list[seg].hosts)
+	return n >= e.level.servers && float64(n) >= e.level.share*float64(known)
+}
+
+func (e *evidence) segmentEnd(c *cell, i, n int, what string) end {
+	seg := e.seg.list[i]
+	out := end{area: seg.area, hosts: newBits(len(e.hosts)), text: seg.name}
+	for _, id := range seg.hosts {
+		out.hosts.set(id)
+	}
+	if e.level.private && what == "clients" {
+		return e.homeEnd(seg.v4)
+	}
+	c.why = append(c.why, fmt.Sprintf("%d of %s's %d known hosts are %s", n, title(seg), len(seg.hosts), what))
+	return out
+}
+
+func title(s *segment) string {
+	if s.name != "" {
+		return s.name
+	}
+	return s.area[0].String()
+}
+
+// homeEnd is every network of one's own.
+func (e *evidence) homeEnd(v4 bool) end {
+	out := end{hosts: newBits(len(e.hosts)), text: "own networks"}
+	for _, p := range e.home.own {
+		if p.Addr().Is4() == v4 {
+			out.area = out.area.union(areaOf(p))
+		}
+	}
+	for _, id := range e.known {
+		if e.hosts[id].Is4() == v4 {
+			out.hosts.set(id)
+		}
+	}
+	return out
+}
+
+// farEnd is the internet where hosts of many networks were seen, else the
+// hosts, those of one small network together.
+func (e *evidence) farEnd(c *cell, ids []uint32, v4, client bool) end {
+	nets := map[netip.Prefix]bool{}
+	for _, id := range ids {
+		nets[wide(e.hosts[id])] = true
+	}
+	if len(nets) >= e.level.internet && e.worthInternet(c) {
+		what := "servers"
+		if client {
+			what = "clients"
+		}
+		c.why = append(c.why, fmt.Sprintf("%d public %s in %d networks: new ones will come", len(ids), what, len(nets)))
+		return end{area: e.home.internet(v4), hosts: newBits(len(e.hosts)), far: true, text: "the internet"}
+	}
+	out := end{hosts: newBits(len(e.hosts)), far: true}
+	small := 24
+	if !v4 {
+		small = 64
+	}
+	for _, group := range split(ids, func(id uint32) netip.Prefix { p, _ := e.hosts[id].Prefix(small); return p }) {
+		if p, _ := e.hosts[group[0]].Prefix(small); e.level.clients > 0 && len(group) >= e.level.clients {
+			out.area = append(out.area, areaOf(p)...)
+			continue
+		}
+		for _, id := range group {
+			out.area = append(out.area, single(e.hosts[id]))
+		}
+	}
+	return out
+}
+
+// worthInternet: a service in which most far doors stayed shut is not one that
+// the internet offers; what answered stays by name.
+func (e *evidence) worthInternet(c *cell) bool {
+	for _, id := range c.svcs {
+		if f := e.farFailed[id]; f > len(c.servers)+len(c.clients) {
+			return false
+		}
+	}
+	return true
+}
+
+// bitset is a set of host numbers.
+type bitset []uint64
+
+func newBits(n int) bitset { return make(bitset, (n+63)/64) }
+
+func (b bitset) set(i uint32)      { b[i/64] |= 1 << (i % 64) }
+func (b bitset) has(i uint32) bool { return b[i/64]>>(i%64)&1 == 1 }
+
+func (b bitset) count() (n int) {
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+func (b bitset) union(o bitset) bitset {
+	out := slices.Clone(b)
+	for i := range o {
+		out[i] |= o[i]
+	}
+	return out
+}
+
+func (b bitset) unionCount(o bitset) (n int) {
+	for i := range b {
+		n += bits.OnesCount64(b[i] | o[i])
+	}
+	return n
+}
+
+// compareCells orders cells by weight, then by what they are.
+func (e *evidence) compareCells(a, b *cell) int {
+	return cmp.Or(cmp.Compare(b.stat.ok, a.stat.ok), compareServices(e.list[a.svcs[0]], e.list[b.svcs[0]]),
+		compareAreas(a.from.area, b.from.area), compareAreas(a.to.area, b.to.area))
+}
+
+func compareAreas(a, b area) int {
+	for i := range min(len(a), len(b)) {
+		if d := cmp.Or(a[i].Lo.Compare(b[i].Lo), a[i].Hi.Compare(b[i].Hi)); d != 0 {
+			return d
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}

@@ -1,0 +1,148 @@
+package learn
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/firewall/rulefile"
+)
+
+// ErrNoFlows: nothing was seen that a rule could be made of.
+var ErrNoFlows = errors.New("no answered or permitted connection was seen: there is nothing to learn rules from")
+
+// Finish makes the rules. The Learner must not be used afterwards.
+func (l *Learner) Finish() (*rulefile.File, *Report, error) {
+	e := l.evidence()
+	if l.total.ok == 0 && len(l.opt.Policy.Operators)+len(l.opt.Policy.Protected) == 0 {
+		return nil, e.report, ErrNoFlows
+	}
+	e.sift()
+	e.nameLater()
+	cells := e.reduce(e.cells())
+	f := e.file()
+	f.Rules = append(f.Rules, e.stated()...)
+	for _, c := range cells {
+		f.Rules = append(f.Rules, e.rules(c)...)
+	}
+	e.report.Rules = len(f.Rules)
+	f.CannotKnow = e.cannotKnow()
+	return f, e.report, nil
+}
+
+func (l *Learner) evidence() *evidence {
+	e := &evidence{Learner: l, home: l.findHome(), report: &Report{}, level: levelOf(l.opt.Tightness)}
+	e.report.Flows, e.report.Established = l.total.flows, l.total.ok
+	e.report.Local, e.report.Odd, e.report.Turned = l.total.local, l.total.odd, l.total.turned
+	e.report.Overflow, e.report.Home = l.overflow, e.home.guessed
+	from, to := l.opt.From, l.opt.To
+	if from.IsZero() && l.first != 0 {
+		from = time.Unix(0, l.first).UTC()
+	}
+	if to.IsZero() && l.last != 0 {
+		to = time.Unix(0, l.last).UTC()
+	}
+	e.report.From, e.report.To = from, to
+	e.window = int64(to.Sub(from))
+	return e
+}
+
+// nameLater does what needs the sifted rows.
+func (e *evidence) nameLater() {
+	e.seg = e.findSegments()
+	e.farFailed = map[uint32]int{}
+	for k, p := range e.pairs {
+		if p.ok == 0 && (!e.home.internal(e.hosts[k.server]) || !e.home.internal(e.hosts[k.client])) {
+			e.farFailed[k.svc]++
+		}
+	}
+}
+
+func (e *evidence) file() *rulefile.File {
+	f := &rulefile.File{Schema: rulefile.Schema, Name: "portreeve", Made: e.opt.Made, Sources: e.opt.Sources}
+	if !e.report.From.IsZero() && !e.report.To.Before(e.report.From) {
+		f.Window = &rulefile.Window{From: e.report.From, To: e.report.To}
+	}
+	return f
+}
+
+// stated are the rules that the policy asks for.
+func (e *evidence) stated() (out []rulefile.Rule) {
+	for _, o := range e.opt.Policy.Operators {
+		ports := []string{"22"}
+		if len(o.Ports) > 0 {
+			ports = ports[:0]
+			for _, p := range o.Ports {
+				ports = append(ports, fmt.Sprint(p))
+			}
+		}
+		out = append(out, rulefile.Rule{
+			Name: "operator's access", Action: rulefile.Permit, Proto: "tcp", From: areaOf(o.From.Masked()).texts(), Ports: ports,
+			Protected: cmp.Or(o.Reason, "the operator comes from here"),
+		})
+	}
+	for _, p := range e.opt.Policy.Protected {
+		out = append(out, rulefile.Rule{
+			Name: "protected " + e.label(service{proto: protoNumber(p.Proto), port: p.First, hi: p.Last}), Action: rulefile.Permit,
+			Proto: string(p.Proto), Ports: []string{rulefile.PortRange{Lo: p.First, Hi: max(p.First, p.Last)}.String()},
+			Protected: cmp.Or(p.Reason, "the policy protects this port"),
+		})
+	}
+	return out
+}
+
+// rules writes a cell: one rule.
+func (e *evidence) rules(c *cell) []rulefile.Rule {
+	first := e.list[c.svcs[0]]
+	r := rulefile.Rule{
+		Name: e.name(c), Action: rulefile.Permit, Proto: protoName(first.proto), Service: e.services(c),
+		Dynamic: strings.TrimPrefix(e.kind(c), "-"),
+	}
+	if !c.from.any {
+		r.From = c.from.area.texts()
+	}
+	if !c.to.any {
+		r.To = c.to.area.texts()
+	}
+	switch {
+	case first.proto == icmp || first.proto == icmp6:
+		r.Types = e.portTexts(c)
+	case hasPorts(first.proto):
+		r.Ports = e.portTexts(c)
+		if first.from != 0 {
+			r.FromPorts = []string{fmt.Sprint(first.from)}
+		}
+	}
+	r.Evidence = e.evidenceOf(c)
+	return []rulefile.Rule{r}
+}
+
+func (e *evidence) portTexts(c *cell) []string {
+	ranges := e.portRanges(c)
+	out := make([]string, len(ranges))
+	for i, p := range ranges {
+		out[i] = p.String()
+	}
+	return out
+}
+
+func (e *evidence) portRanges(c *cell) []rulefile.PortRange {
+	var list []rulefile.PortRange
+	for _, id := range c.svcs {
+		s := e.list[id]
+		list = append(list, rulefile.PortRange{Lo: s.port, Hi: s.last()})
+	}
+	slices.SortFunc(list, func(a, b rulefile.PortRange) int { return cmp.Or(cmp.Compare(a.Lo, b.Lo), cmp.Compare(b.Hi, a.Hi)) })
+	out := list[:0]
+	for _, p := range list {
+		if n := len(out); n > 0 && p.Lo <= out[n-1].Hi {
+			out[n-1].Hi = max(out[n-1].Hi, p.Hi)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}

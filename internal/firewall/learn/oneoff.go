@@ -1,0 +1,69 @@
+package learn
+
+import (
+	"math/bits"
+	"time"
+)
+
+// An occasion is what lies within an hour: a person who connects again, a
+// program that tries twice.
+const occasion = int64(time.Hour)
+
+// once reports a pair that was used on one occasion only: once, or twice where
+// a day or more was watched.
+func (e *evidence) once(p *pair) bool {
+	most := uint64(1)
+	if e.window >= day {
+		most = 2
+	}
+	return p.ok <= most && p.last-p.first < occasion && bits.OnesCount64(p.days) <= 1
+}
+
+// regulars is how many different servers (or clients) of one service make a
+// host one whose work it is to go round: a monitor, a backup, a resolver.
+const regulars = 5
+
+// dropOneOffs takes out what one client did once, with a server of one's own
+// that nobody else used so. With servers of the internet being new is no sign.
+func (e *evidence) dropOneOffs() {
+	clients, servers := map[[2]uint32]int{}, map[[2]uint32]int{}
+	for _, r := range e.rows {
+		clients[[2]uint32{r.svc, r.server}]++
+		servers[[2]uint32{r.svc, r.client}]++
+	}
+	kept := e.rows[:0]
+	for _, r := range e.rows {
+		alone := clients[[2]uint32{r.svc, r.server}] == 1 && servers[[2]uint32{r.svc, r.client}] < regulars
+		if alone && e.once(r.pair) && e.home.internal(e.hosts[r.server]) && !e.protects(r) && !e.agreed(r) {
+			e.leaveOut(r, "one client, one occasion, and nobody else used that server so")
+			continue
+		}
+		kept = append(kept, r)
+	}
+	e.rows = kept
+}
+
+// protects reports what the policy names.
+func (e *evidence) protects(r row) bool {
+	s := e.list[r.svc]
+	for _, p := range e.opt.Policy.Protected {
+		if protoNumber(p.Proto) == s.proto && s.port >= p.First && s.port <= p.Last {
+			return true
+		}
+	}
+	return false
+}
+
+// agreed reports ports that were agreed in band, each used once by nature.
+func (e *evidence) agreed(r row) bool { return e.list[r.svc].kind != "" || r.media != "" }
+
+const mostLeftOut = 200
+
+func (e *evidence) leaveOut(r row, why string) {
+	e.report.OneOff += r.ok
+	if len(e.report.LeftOut) < mostLeftOut {
+		e.report.LeftOut = append(e.report.LeftOut, LeftOut{
+			Service: e.label(e.list[r.svc]), Client: e.hosts[r.client], Server: e.hosts[r.server], Flows: r.ok, Why: why,
+		})
+	}
+}

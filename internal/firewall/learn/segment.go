@@ -1,0 +1,213 @@
+package learn
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// segment is a network whose hosts are alike: named by the policy, or found.
+type segment struct {
+	name  string // policy's name, "" for a found one
+	area  area
+	v4    bool
+	hosts []uint32 // known hosts in it
+}
+
+// segments finds the segment of every host of one's own.
+type segments struct {
+	list []*segment
+	of   map[uint32]int // host → index in list
+}
+
+// find divides the known hosts. Networks that the policy names are taken as
+// they are. Others begin as /24 (the size in which IPv4 networks are given to
+// people; /64 in IPv6, RFC 4291) and are joined with their neighbours while
+// their hosts use the same services.
+func (e *evidence) findSegments() *segments {
+	s := &segments{of: map[uint32]int{}}
+	var rest []uint32
+	stated := make([]*segment, len(e.opt.Policy.Segments))
+	for i, p := range e.opt.Policy.Segments {
+		stated[i] = &segment{name: p.Name, area: areaOf(p.Prefixes...)}
+	}
+	for _, id := range e.known {
+		if i := narrowest(e.opt.Policy.Segments, e.hosts[id]); i >= 0 {
+			stated[i].hosts = append(stated[i].hosts, id)
+		} else {
+			rest = append(rest, id)
+		}
+	}
+	for _, seg := range stated {
+		s.addStated(e, seg)
+	}
+	for _, group := range split(rest, func(id uint32) netip.Prefix { return wide(e.hosts[id]) }) {
+		for _, seg := range e.branch(group) {
+			s.add(&segment{area: seg.area, v4: seg.v4, hosts: seg.hosts})
+		}
+	}
+	return s
+}
+
+// addStated adds a policy's segment, one for each family.
+func (s *segments) addStated(e *evidence, seg *segment) {
+	for _, v4 := range []bool{true, false} {
+		part := &segment{name: seg.name, v4: v4}
+		for _, r := range seg.area {
+			if r.Lo.Is4() == v4 {
+				part.area = append(part.area, r)
+			}
+		}
+		for _, id := range seg.hosts {
+			if e.hosts[id].Is4() == v4 {
+				part.hosts = append(part.hosts, id)
+			}
+		}
+		if len(part.hosts) > 0 {
+			s.add(part)
+		}
+	}
+}
+
+func (s *segments) add(seg *segment) {
+	for _, id := range seg.hosts {
+		s.of[id] = len(s.list)
+	}
+	s.list = append(s.list, seg)
+}
+
+// narrowest is the policy's smallest segment that holds the address, -1: none.
+func narrowest(list []Segment, a netip.Addr) int {
+	best, bits := -1, -1
+	for i := range list {
+		for _, p := range list[i].Prefixes {
+			if p.Contains(a) && p.Bits() > bits {
+				best, bits = i, p.Bits()
+			}
+		}
+	}
+	return best
+}
+
+// split puts hosts with one prefix together, in the order of addresses.
+func split(ids []uint32, by func(uint32) netip.Prefix) [][]uint32 {
+	groups := map[netip.Prefix][]uint32{}
+	var keys []netip.Prefix
+	for _, id := range ids {
+		p := by(id)
+		if groups[p] == nil {
+			keys = append(keys, p)
+		}
+		groups[p] = append(groups[p], id)
+	}
+	slices.SortFunc(keys, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	out := make([][]uint32, len(keys))
+	for i, k := range keys {
+		out[i] = groups[k]
+	}
+	return out
+}
+
+// block is a network of a size that is given to people, or several such that
+// are alike.
+type block struct {
+	area  area
+	v4    bool
+	hosts []uint32
+	at    netip.Prefix // smallest prefix that holds all of it
+	count int          // blocks of the first size in it
+	uses  map[uint32]int
+}
+
+// branch divides the hosts of one wide network.
+func (e *evidence) branch(ids []uint32) []*block {
+	base := 24
+	if !e.hosts[ids[0]].Is4() {
+		base = 64
+	}
+	var blocks []*block
+	for _, group := range split(ids, func(id uint32) netip.Prefix { p, _ := e.hosts[id].Prefix(base); return p }) {
+		p, _ := e.hosts[group[0]].Prefix(base)
+		blocks = append(blocks, &block{area: areaOf(p), v4: p.Addr().Is4(), hosts: group, at: p, count: 1, uses: e.usesOf(group)})
+	}
+	for bits := base - 1; bits >= 16 && len(blocks) > 1; bits-- {
+		blocks = joinLevel(blocks, bits)
+	}
+	return blocks
+}
+
+// joinLevel joins neighbours that share a prefix of so many bits and are
+// alike.
+func joinLevel(blocks []*block, bits int) []*block {
+	out := blocks[:0:0]
+	for i := 0; i < len(blocks); i++ {
+		b := blocks[i]
+		up, _ := b.at.Addr().Prefix(bits)
+		if i+1 < len(blocks) && b.at.Bits() > bits && up.Contains(blocks[i+1].at.Addr()) &&
+			(i+2 >= len(blocks) || !up.Contains(blocks[i+2].at.Addr())) && alike(b, blocks[i+1]) {
+			b = b.join(blocks[i+1], up)
+			i++
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func (b *block) join(o *block, up netip.Prefix) *block {
+	j := &block{v4: b.v4, at: up, count: b.count + o.count, uses: map[uint32]int{}}
+	j.hosts = append(slices.Clone(b.hosts), o.hosts...)
+	for _, m := range []map[uint32]int{b.uses, o.uses} {
+		for k, n := range m {
+			j.uses[k] += n
+		}
+	}
+	// Where a quarter of the prefix's blocks have hosts it is one network;
+	// where fewer have, these blocks and not what lies between.
+	base := 24
+	if !b.v4 {
+		base = 64
+	}
+	if free := base - up.Bits(); free <= 8 && j.count*4 >= 1<<free {
+		j.area = areaOf(up)
+	} else {
+		j.area = b.area.union(o.area)
+	}
+	return j
+}
+
+// usesOf counts the hosts that are clients in a service.
+func (e *evidence) usesOf(ids []uint32) map[uint32]int {
+	uses := map[uint32]int{}
+	for _, id := range ids {
+		for svc := range e.clientOf[id] {
+			uses[svc]++
+		}
+	}
+	return uses
+}
+
+// alike reports blocks whose hosts use the same services: of the services that
+// a third of either's hosts use, two thirds are the same.
+func alike(a, b *block) bool {
+	same, all := 0, 0
+	for svc := range merged(a.uses, b.uses) {
+		inA, inB := a.uses[svc]*3 >= len(a.hosts), b.uses[svc]*3 >= len(b.hosts)
+		if inA || inB {
+			all++
+		}
+		if inA && inB {
+			same++
+		}
+	}
+	return all > 0 && same*3 >= all*2
+}
+
+func merged(a, b map[uint32]int) map[uint32]struct{} {
+	out := make(map[uint32]struct{}, len(a)+len(b))
+	for k := range a {
+		out[k] = struct{}{}
+	}
+	for k := range b {
+		out[k] = struct{}{}
+	}
+	return out
+}
