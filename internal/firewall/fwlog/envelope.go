@@ -24,7 +24,7 @@ func (p *Parser) strip(l *line) bool {
 
 // setText leaves blanks and ends of lines at the end out.
 func (l *line) setText(b []byte) {
-	b = bytes.TrimRight(b, "\r\n")
+	b = trimNewline(b)
 	l.text = trimRight(b)
 	l.blank = len(l.text) < len(b)
 }

@@ -13,20 +13,15 @@ import "bytes"
 // and ports are not the event's. The prefix is free text that an
 // administrator or a product chose: all that it tells is in prefix.go.
 func readNetfilter(p *Parser, l *line, e *Event) bool {
-	b := l.body
 	if l.json {
 		return false
 	}
-	at := bytes.Index(b, srcKey)
-	if at < 0 {
+	b := l.body
+	start, rest, ok := interfaces(b, e)
+	if !ok {
 		return netfilterARP(p, b)
 	}
-	start, ok := interfaces(b[:at], e)
-	if !ok {
-		return false
-	}
-	rest, ok := netfilterAddrs(b[at+len(srcKey):], e)
-	if !ok {
+	if rest, ok = netfilterAddrs(rest, e); !ok {
 		return false
 	}
 	netfilterProto(rest, l.blank, e)
@@ -34,48 +29,91 @@ func readNetfilter(p *Parser, l *line, e *Event) bool {
 	return true
 }
 
-var (
-	srcKey = []byte(" SRC=")
-	outKey = []byte(" OUT=")
-	inKey  = []byte("IN=")
-)
-
-// interfaces finds IN= and OUT= in what stands before SRC= and gives where
-// they begin: what is before is the prefix.
-func interfaces(b []byte, e *Event) (start int, ok bool) {
+// interfaces finds IN= and OUT= side by side and gives where they begin (what
+// is before is the prefix) and what stands behind SRC=.
+func interfaces(b []byte, e *Event) (start int, rest []byte, ok bool) {
 	for from := 0; ; {
-		out := bytes.Index(b[from:], outKey)
+		out := find(b, from, "OUT=")
 		if out < 0 {
 			return oneInterface(b, e)
 		}
-		out += from
-		if in := bytes.LastIndexByte(b[:out], ' ') + 1; in <= out {
-			if i := bytes.LastIndex(b[in:out], inKey); i >= 0 && !hasSuffix(b[in:in+i], "PHYS") {
-				e.In = b[in+i+3 : out]
-				e.Out, _, _ = cut(b[out+len(outKey):], ' ')
-				return in + i, true
+		if start, ok = before(b[:out]); ok {
+			if rest, ok = source(b[out+4:]); ok {
+				e.In = b[start+3 : out-1]
+				e.Out, _, _ = cut(b[out+4:], ' ')
+				return start, rest, true
 			}
 		}
-		from = out + len(outKey)
+		from = out + 4
+	}
+}
+
+// before finds IN=name and a blank at the end of b. The prefix may stand
+// right before it.
+func before(b []byte) (start int, ok bool) {
+	if len(b) == 0 || b[len(b)-1] != ' ' {
+		return 0, false
+	}
+	b = b[:len(b)-1]
+	word := bytes.LastIndexByte(b, ' ') + 1
+	if hasPrefix(b[word:], "IN=") {
+		return word, true
+	}
+	i := bytes.LastIndex(b[word:], []byte("IN="))
+	return word + i, i >= 0 && !hasSuffix(b[word:word+i], "PHYS")
+}
+
+// source passes the words up to SRC=.
+func source(b []byte) (rest []byte, ok bool) {
+	for len(b) > 0 {
+		if hasPrefix(b, "SRC=") {
+			return b[4:], true
+		}
+		i := bytes.IndexByte(b, ' ')
+		if i < 0 {
+			break
+		}
+		b = b[i+1:]
+	}
+	return nil, false
+}
+
+// find gives the place of word from some place on. It is quick where the
+// first letter is rare.
+func find(b []byte, from int, word string) int {
+	for {
+		i := bytes.IndexByte(b[from:], word[0])
+		if i < 0 {
+			return -1
+		}
+		from += i
+		if hasPrefix(b[from:], word) {
+			return from
+		}
+		from++
 	}
 }
 
 // oneInterface is for ulogd's users that leave an empty IN= or OUT= out
 // (Proxmox): the one that is there has a name.
-func oneInterface(b []byte, e *Event) (start int, ok bool) {
-	for from := 0; from < len(b); {
-		word, _, _ := cut(b[from:], ' ')
-		if name, found := cutPrefix(word, "IN="); found && len(name) > 0 {
+func oneInterface(b []byte, e *Event) (start int, rest []byte, ok bool) {
+	for _, key := range [...]string{"IN=", "OUT="} {
+		at := find(b, 0, key)
+		if at <= 0 || b[at-1] != ' ' {
+			continue
+		}
+		name, _, _ := cut(b[at+len(key):], ' ')
+		if rest, ok = source(b[at:]); !ok || len(name) == 0 {
+			continue
+		}
+		if key == "IN=" {
 			e.In = name
-			return from, true
-		}
-		if name, found := cutPrefix(word, "OUT="); found && len(name) > 0 {
+		} else {
 			e.Out = name
-			return from, true
 		}
-		from += len(word) + 1
+		return at, rest, true
 	}
-	return 0, false
+	return 0, nil, false
 }
 
 // netfilterAddrs reads "192.0.2.1 DST=198.51.100.2 " and gives the rest. A
@@ -179,11 +217,16 @@ func icmpGoesOn(proto, kind uint8) bool {
 
 // netfilterARP knows the kernel's lines about ARP, which are no event.
 func netfilterARP(p *Parser, b []byte) bool {
-	i := bytes.Index(b, []byte("ARP HTYPE="))
-	if i > 0 && bytes.Contains(b[:i], outKey) && bytes.Contains(b[:i], inKey) {
-		return p.noEvent()
+	i := find(b, 0, "ARP HTYPE=")
+	if i < 0 {
+		return false
 	}
-	return false
+	if out := find(b[:i], 0, "OUT="); out < 0 {
+		return false
+	} else if _, ok := before(b[:out]); !ok {
+		return false
+	}
+	return p.noEvent()
 }
 
 func hasSuffix(b []byte, suffix string) bool {

@@ -32,13 +32,13 @@ func (l *line) repeated() {
 // It tells e how many.
 func (l *line) note(e *Event) bool {
 	b := l.msg
-	if len(b) > 256 || len(b) < 16 {
+	if len(b) > 256 || len(b) < 16 || !hasSuffix(b, "suppressed") && !bytes.Contains(b, []byte("message")) {
 		return false
 	}
 	for _, phrase := range notes {
 		if at := bytes.Index(b, phrase.before); at >= 0 {
 			rest := b[at+len(phrase.before):]
-			if phrase.number == before {
+			if phrase.number == numberBefore {
 				rest = lastWord(b[:at])
 			}
 			n, after, _ := cut(rest, ' ')
@@ -59,8 +59,8 @@ func lastWord(b []byte) []byte {
 
 // Where a note's number stands.
 const (
-	behind = iota
-	before
+	numberBehind = iota
+	numberBefore
 )
 
 // notes are the phrases beside the number.
@@ -69,10 +69,10 @@ var notes = []struct {
 	number int
 	after  string
 }{
-	{[]byte("last message repeated "), behind, "times"},
-	{[]byte("message repeated "), behind, "times"},
-	{[]byte(" callbacks suppressed"), before, ""},
-	{[]byte("Suppressed "), behind, "messages from "},
-	{[]byte(" lost "), behind, "messages from pid"},
-	{[]byte(" messages lost due to rate-limiting"), before, ""},
+	{[]byte("last message repeated "), numberBehind, "times"},
+	{[]byte("message repeated "), numberBehind, "times"},
+	{[]byte(" callbacks suppressed"), numberBefore, ""},
+	{[]byte("Suppressed "), numberBehind, "messages from "},
+	{[]byte(" lost "), numberBehind, "messages from pid"},
+	{[]byte(" messages lost due to rate-limiting"), numberBefore, ""},
 }

@@ -28,9 +28,10 @@ type Parser struct {
 	known bool
 	more  func(e *Event) bool
 	stamps
-	scratch [2][]byte // texts of the line in hand that had to be unescaped
-	line    line
-	inner   line // what a JSON object held
+	prefixes prefixes
+	scratch  [2][]byte // texts of the line in hand that had to be unescaped
+	line     line
+	inner    line // what a JSON object held
 }
 
 // carried is what lines tell about those that follow: the only memory that a
@@ -80,12 +81,19 @@ func (p *Parser) Read(raw []byte, e *Event) bool {
 	*e = Event{}
 	p.known, p.more = false, nil
 	l := &p.line
-	*l = line{raw: bytes.TrimRight(raw, "\r\n")}
+	*l = line{raw: trimNewline(raw)}
 	if len(l.raw) == 0 {
 		p.carried.export = 0
 		return false
 	}
 	return p.open(l, e)
+}
+
+func trimNewline(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // Known tells whether the last line, which was no event, was recognised: a

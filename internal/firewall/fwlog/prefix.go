@@ -2,29 +2,72 @@ package fwlog
 
 import "bytes"
 
+// prefixes remembers what the last prefix said: most lines have the same. It
+// only saves work.
+type prefixes struct {
+	text     [64]byte
+	size     int
+	from, to int // the rule's name within it
+	action   Action
+	limited  bool
+}
+
 // netfilterPrefix reads the prefix of a netfilter line: the rule, and what it
 // says of the action. The kernel does not log what becomes of a packet.
 func (p *Parser) netfilterPrefix(b []byte, l *line, e *Event) {
+	if len(trim(b)) == 0 {
+		if !logger(l.tag) {
+			e.Rule, e.Action = l.tag, prefixAction(l.tag)
+		}
+		return
+	}
+	m := &p.prefixes
+	if !bytes.Equal(b, m.text[:m.size]) {
+		if len(b) > len(m.text) {
+			p.prefixText(b, e)
+			return
+		}
+		m.size = copy(m.text[:], b)
+		p.prefixText(b, e)
+		if e.Time != 0 {
+			m.size = 0 // Proxmox: with the time
+			return
+		}
+		// the rule is a part of b, whose end is known by its capacity
+		m.from = cap(b) - cap(e.Rule)
+		m.to, m.action, m.limited = m.from+len(e.Rule), e.Action, e.Limited
+		return
+	}
+	e.Rule, e.Action, e.Limited = b[m.from:m.to], m.action, m.limited
+}
+
+// prefixText reads a prefix.
+func (p *Parser) prefixText(b []byte, e *Event) {
 	if i := bytes.Index(b, []byte("kernel: ")); i >= 0 { // behind a second host
 		b = uptime(b[i+8:])
 	}
-	b = p.proxmox(b, e)
-	b = trim(b)
-	if len(b) == 0 && e.Rule == nil && !logger(l.tag) {
-		b = l.tag
-	}
+	b = trim(p.proxmox(b, e))
 	if i := bytes.Index(b, []byte(" DESCR=\"")); i > 0 { // UniFi
 		b = b[:i]
 	}
 	e.Action = prefixAction(b)
-	if e.Rule == nil {
-		if len(b) > 1 && b[0] == '"' && b[len(b)-1] == '"' { // firewalld quotes some
-			b = b[1 : len(b)-1]
-		}
-		e.Rule = bytes.TrimRight(b, ": ")
-	}
 	// ufw's own log rules have "limit: avg 3/min burst 10" (ufw(8), LOGGING).
 	e.Limited = hasPrefix(b, "[UFW ")
+	if e.Rule != nil {
+		return
+	}
+	if len(b) > 1 && b[0] == '"' && b[len(b)-1] == '"' { // firewalld quotes some
+		b = b[1 : len(b)-1]
+	}
+	e.Rule = trimEnd(b)
+}
+
+// trimEnd leaves colons and blanks at the end out.
+func trimEnd(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == ':' || b[len(b)-1] == ' ') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // logger tells whether a tag is a program's that passes on what the kernel
