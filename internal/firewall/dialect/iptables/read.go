@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/firewall/ruleset"
@@ -18,6 +19,9 @@ type Options struct {
 	Title string
 	// Sets are the IP sets that rules refer to; a missing one is said.
 	Sets Sets
+	// Table is the table of commands that stand outside of one, as
+	// `iptables -S` prints them; "" where they are problems.
+	Table string
 	// Port resolves service names in files written by hand; may be nil.
 	// iptables-save itself writes numbers.
 	Port func(proto, name string) (uint16, bool)
@@ -80,6 +84,8 @@ type pendingRule struct {
 	chain string
 	args  []token
 	front bool
+	// packets is the rule's counter.
+	packets *uint64
 }
 
 func (r *reader) problem(text, why string) {
@@ -99,8 +105,11 @@ func (r *reader) readLine(s string) {
 		r.chains = map[string]*ruleset.Chain{}
 	case s == "COMMIT":
 		r.finish()
-	case r.table == nil:
+	case r.table == nil && (r.opt.Table == "" || s[0] != '-'):
 		r.problem(s, "outside of a table")
+	case r.table == nil:
+		r.readLine("*" + r.opt.Table)
+		r.commandLine(s)
 	case s[0] == ':':
 		r.chainLine(s)
 	default:
@@ -172,7 +181,9 @@ func (r *reader) commandLine(s string) {
 		}
 		return
 	}
+	var packets *uint64
 	if len(args) > 0 && strings.HasPrefix(args[0].text, "[") {
+		packets = counted(args[0].text)
 		args = args[1:]
 	}
 	if len(args) < 2 {
@@ -182,13 +193,13 @@ func (r *reader) commandLine(s string) {
 	name := args[1].text
 	switch args[0].text {
 	case "-A", "--append":
-		r.pending = append(r.pending, pendingRule{r.line, ruleText(s), name, args[2:], false})
+		r.pending = append(r.pending, pendingRule{r.line, ruleText(s), name, args[2:], false, packets})
 	case "-I", "--insert":
 		rest := args[2:]
 		if len(rest) > 0 && rest[0].text == "1" {
 			rest = rest[1:]
 		}
-		r.pending = append(r.pending, pendingRule{r.line, ruleText(s), name, rest, true})
+		r.pending = append(r.pending, pendingRule{r.line, ruleText(s), name, rest, true, packets})
 	case "-N", "--new-chain":
 		r.declare(name, "")
 	case "-P", "--policy":
@@ -198,6 +209,16 @@ func (r *reader) commandLine(s string) {
 	default:
 		r.problem(s, "not a command that a saved rule set holds")
 	}
+}
+
+// counted reads "[12:3456]", packets and bytes.
+func counted(s string) *uint64 {
+	n, _, _ := strings.Cut(strings.TrimPrefix(s, "["), ":")
+	packets, err := strconv.ParseUint(n, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &packets
 }
 
 // firstWord finds the chain of a rule whose line cannot be split.
@@ -240,7 +261,7 @@ func (r *reader) finish() {
 }
 
 func (r *reader) addRule(p pendingRule) {
-	rule := &ruleset.Rule{Text: p.text, Line: p.line}
+	rule := &ruleset.Rule{Text: p.text, Line: p.line, Packets: p.packets}
 	rr := &ruleReader{reader: r, rule: rule}
 	if p.args == nil && p.text != "" {
 		rr.fail("a line that cannot be split")

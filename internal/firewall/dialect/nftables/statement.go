@@ -53,7 +53,9 @@ func rejectNeeds(arg any) []ruleset.Expr {
 // special are statements with an effect of their own, or none on packets.
 func (rr *ruleReader) special(kind string, arg any) {
 	switch kind {
-	case "counter", "log", "last", "flow", "dup", "ct helper", "ct timeout", "ct expectation", "secmark", "tunnel":
+	case "counter":
+		rr.counter(arg)
+	case "log", "last", "flow", "dup", "ct helper", "ct timeout", "ct expectation", "secmark", "tunnel":
 	case "notrack":
 		rr.add(ruleset.Untrack{})
 	case "queue":
@@ -65,6 +67,16 @@ func (rr *ruleReader) special(kind string, arg any) {
 		rr.add(ruleset.Decide{Verdict: ruleset.Drop, Note: "sent out of another device"})
 	default:
 		rr.unknown(kind, arg)
+	}
+}
+
+// counter takes how many packets the rule has seen; a named counter may be of
+// several rules.
+func (rr *ruleReader) counter(arg any) {
+	o, _ := arg.(object)
+	if n, ok := integer(o["packets"]); ok && n >= 0 {
+		packets := uint64(n)
+		rr.rule.Packets = &packets
 	}
 }
 
