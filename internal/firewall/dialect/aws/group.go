@@ -78,7 +78,7 @@ func (r *reader) group(id string) *group {
 
 // describedGroup reads an entry of describe-security-groups.
 func (r *reader) describedGroup(n *document.Node) {
-	g := r.group(n.Get("GroupId").Text())
+	g := r.group(cmp.Or(n.Get("GroupId").Text(), n.Get("GroupName").Text()))
 	if g.described {
 		r.problem(n, "a group that is listed twice")
 		return

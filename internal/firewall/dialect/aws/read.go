@@ -101,7 +101,7 @@ func (r *reader) item(n *document.Node) {
 	switch {
 	case has("SecurityGroupRuleId") || has("IsEgress"):
 		r.describedRule(n)
-	case has("GroupId") && (has("IpPermissions") || has("IpPermissionsEgress") || has("GroupName")):
+	case has("GroupId") && has("GroupName"), (has("GroupId") || has("GroupName")) && (has("IpPermissions") || has("IpPermissionsEgress")):
 		r.describedGroup(n)
 	case has("NetworkAclId") && has("Entries"):
 		r.describedACL(n)
