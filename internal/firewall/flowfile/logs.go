@@ -73,7 +73,7 @@ func eventFlow(e *fwlog.Event) exposure.Flow {
 	f := exposure.Flow{
 		Proto: w.proto, Client: w.src, ClientPort: w.srcPort, Server: w.dst, ServerPort: w.dstPort,
 		PacketsToServer: e.Packets, BytesToServer: e.Bytes, First: w.first, Last: w.last,
-		Action: e.Action.String(), OrientedBy: "log", In: w.in, Out: w.out, Count: e.Suppressed + 1,
+		Action: e.Action.String(), OrientedBy: "log", In: w.in, Out: w.out,
 	}
 	if e.Action == fwlog.Deny {
 		f.Answered = exposure.FlowUnanswered

@@ -85,7 +85,7 @@ func (c *cell) add(r row) {
 // thin tells why a cell is no evidence of a need: few connections on one
 // occasion, by one or two clients.
 func (e *evidence) thin(c *cell) string {
-	if e.protects(c.rows[0]) || len(c.clients) > 2 || len(c.servers) >= regulars {
+	if e.asking || e.protects(c.rows[0]) || len(c.clients) > 2 || slices.ContainsFunc(c.rows, e.goesRound) {
 		return ""
 	}
 	if len(c.clients) == 1 && e.once(&c.stat) {

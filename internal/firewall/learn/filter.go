@@ -20,6 +20,9 @@ type evidence struct {
 	// farFailed counts pairs with the internet that were never answered, by
 	// service.
 	farFailed map[uint32]int
+	asking    bool // proposals are made of denials: nothing is too little to ask
+	// servers counts how many servers a client uses in a service.
+	servers map[[2]uint32]int
 }
 
 // row is a pair that counts, with its key.

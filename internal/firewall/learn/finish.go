@@ -26,7 +26,7 @@ func (l *Learner) Finish() (*rulefile.File, *Report, error) {
 	f := e.file()
 	f.Rules = append(f.Rules, e.stated()...)
 	for _, c := range cells {
-		f.Rules = append(f.Rules, e.rules(c)...)
+		f.Rules = append(f.Rules, e.rule(c))
 	}
 	e.report.Rules = len(f.Rules)
 	f.CannotKnow = e.cannotKnow()
@@ -94,8 +94,8 @@ func (e *evidence) stated() (out []rulefile.Rule) {
 	return out
 }
 
-// rules writes a cell: one rule.
-func (e *evidence) rules(c *cell) []rulefile.Rule {
+// rule writes a cell.
+func (e *evidence) rule(c *cell) rulefile.Rule {
 	first := e.list[c.svcs[0]]
 	r := rulefile.Rule{
 		Name: e.name(c), Action: rulefile.Permit, Proto: protoName(first.proto), Service: e.services(c),
@@ -117,7 +117,7 @@ func (e *evidence) rules(c *cell) []rulefile.Rule {
 		}
 	}
 	r.Evidence = e.evidenceOf(c)
-	return []rulefile.Rule{r}
+	return r
 }
 
 func (e *evidence) portTexts(c *cell) []string {

@@ -6,14 +6,14 @@ import (
 
 // How far merging may go. Cost is measured in doors between known hosts that
 // a merged rule opens and its parts did not, as a share of the doors that the
-// parts open.
+// smaller part opens.
 const (
 	// freely: a merge that opens next to nothing is made in any case; a person
 	// reads one rule for two.
-	freely = 0.3
+	freely = 0.25
 	// needed: what may be opened to come down to DefaultMaxRules. Beyond that a
 	// longer file is better than a wider one.
-	needed = 2.0
+	needed = 3.0
 	// mostCells are compared with each other; of more, the lightest are left
 	// out (they are far below one flow in a thousand each).
 	mostCells = 400
@@ -78,11 +78,13 @@ func (e *evidence) kind(c *cell) string {
 	return ""
 }
 
-// cost of a merge: doors opened, as a share of those open.
+// cost of a merge: doors opened, as a share of what the smaller part opens. A
+// share of both would let a small rule swell with a large one: web servers that
+// need one port of a domain controller would get all that offices need.
 func (e *evidence) cost(a, b *cell) float64 {
 	da, db := e.doors(a), e.doors(b)
 	all := unionWeight(&a.from, &b.from) * unionWeight(&a.to, &b.to) * e.portWeight(unionIDs(a.svcs, b.svcs))
-	return (all - da - db) / (da + db)
+	return (all - da - db) / min(da, db)
 }
 
 func unionIDs(a, b []uint32) []uint32 {

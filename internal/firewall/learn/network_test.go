@@ -252,9 +252,21 @@ func (s *site) anomalies(day time.Time) []*exposure.Flow {
 	return t.out
 }
 
-// crossing are random probes from one segment to another.
-func (s *site) crossing(day time.Time) []*exposure.Flow {
+// crossing are random probes from one segment to another that are nobody's
+// work: nothing of the work goes from that segment to that server's port.
+func (s *site) crossing(day time.Time, work []*exposure.Flow) []*exposure.Flow {
 	t := &traffic{s: s, day: day, ends: exposure.FlowUnanswered}
+	type key struct {
+		third  byte
+		server netip.Addr
+		port   uint16
+	}
+	needed := map[key]bool{}
+	for _, f := range work {
+		if f.Proto == exposure.TCP {
+			needed[key{f.Client.As4()[2], f.Server, f.ServerPort}] = true
+		}
+	}
 	all := s.everyInside()
 	ports := []uint16{22, 23, 53, 80, 88, 135, 389, 443, 445, 1433, 3389, 5432, 5060, 8443, 9100, 10000}
 	for len(t.out) < 3000 {
@@ -266,7 +278,9 @@ func (s *site) crossing(day time.Time) []*exposure.Flow {
 		if s.rng.IntN(2) == 0 {
 			port = uint16(1 + s.rng.IntN(65535))
 		}
-		t.add(exposure.TCP, c, v, port, t.work())
+		if !needed[key{c.As4()[2], v, port}] {
+			t.add(exposure.TCP, c, v, port, t.work())
+		}
 	}
 	return t.out
 }

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math/bits"
+	"net/netip"
 	"time"
 )
 
@@ -24,16 +25,24 @@ func (e *evidence) once(p *pair) bool {
 const regulars = 5
 
 // dropOneOffs takes out what one client did once, with a server of one's own
-// that nobody else used so. With servers of the internet being new is no sign.
+// that nobody else used so. With servers of the internet being new is no sign,
+// nor is it where three clients use the same service of that server's
+// neighbours: printers, phones.
 func (e *evidence) dropOneOffs() {
-	clients, servers := map[[2]uint32]int{}, map[[2]uint32]int{}
+	clients, near := map[[2]uint32]int{}, map[neighbours]map[uint32]bool{}
+	e.servers = map[[2]uint32]int{}
 	for _, r := range e.rows {
 		clients[[2]uint32{r.svc, r.server}]++
-		servers[[2]uint32{r.svc, r.client}]++
+		e.servers[[2]uint32{r.svc, r.client}]++
+		k := e.neighbours(r)
+		if near[k] == nil {
+			near[k] = map[uint32]bool{}
+		}
+		near[k][r.client] = true
 	}
 	kept := e.rows[:0]
 	for _, r := range e.rows {
-		alone := clients[[2]uint32{r.svc, r.server}] == 1 && servers[[2]uint32{r.svc, r.client}] < regulars
+		alone := clients[[2]uint32{r.svc, r.server}] == 1 && !e.goesRound(r) && len(near[e.neighbours(r)]) < 3
 		if alone && e.once(r.pair) && e.home.internal(e.hosts[r.server]) && !e.protects(r) && !e.agreed(r) {
 			e.leaveOut(r, "one client, one occasion, and nobody else used that server so")
 			continue
@@ -41,6 +50,25 @@ func (e *evidence) dropOneOffs() {
 		kept = append(kept, r)
 	}
 	e.rows = kept
+}
+
+// goesRound reports clients that use many servers of one service.
+func (e *evidence) goesRound(r row) bool { return e.servers[[2]uint32{r.svc, r.client}] >= regulars }
+
+// neighbours are a service's servers in one small network.
+type neighbours struct {
+	svc uint32
+	net netip.Prefix
+}
+
+func (e *evidence) neighbours(r row) neighbours {
+	a := e.hosts[r.server]
+	n := 24
+	if !a.Is4() {
+		n = 64
+	}
+	p, _ := a.Prefix(n)
+	return neighbours{r.svc, p}
 }
 
 // protects reports what the policy names.

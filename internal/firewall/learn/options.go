@@ -36,6 +36,9 @@ type Options struct {
 	Sources []string
 	// Losses are sentences on what the capture missed, for the file.
 	Losses []string
+	// Sampled: the log of denials is a sample (rate limits), counts are at
+	// least what is told.
+	Sampled bool
 	// LocalLink also makes rules of multicast and broadcast, which no router
 	// passes: for a host's own firewall.
 	LocalLink bool

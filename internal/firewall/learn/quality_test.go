@@ -71,10 +71,17 @@ func TestSegmentedNetworks(t *testing.T) {
 				f, report := mustLearn(t, seq(past...), Defaults())
 				s.join()
 				next := monday.AddDate(0, 0, days)
-				work, noise, cross := s.legitimate(next), s.noise(next), s.crossing(next)
+				work, noise := s.legitimate(next), s.noise(next)
+				cross := s.crossing(next, work)
 				a, b, c := share(t, f, work), share(t, f, noise), share(t, f, cross)
 				if a < 0.995 || b > 0.05 || c > 0.01 || len(f.Rules) > 40 {
 					t.Errorf("%d rules: %.2f %% of the work, %.2f %% of the noise, %.2f %% across\n%s", len(f.Rules), 100*a, 100*b, 100*c, f.Text())
+					decide, _ := FileDecider(f)
+					for _, x := range cross {
+						if v, rule := decide(x); v == exposure.Permitted {
+							t.Logf("crossed: %d %s -> %s by %s", x.ServerPort, x.Client, x.Server, rule)
+						}
+					}
 					for _, x := range replay(t, f, work).Examples {
 						t.Logf("cut: %s %s -> %s:%d", x.Flow.Proto, x.Flow.Client, x.Flow.Server, x.Flow.ServerPort)
 					}
