@@ -25,7 +25,10 @@ type Work[C any] struct {
 // gives the same events as Scan, with the same line numbers; what lines tell
 // about those that follow (header lines) holds across the parts.
 func Parallel[C any](ctx context.Context, r io.Reader, o Options, workers int, w Work[C]) (Stats, error) {
-	workers = max(workers, 1)
+	return parallel(ctx, r, o, max(workers, 1), usual(), w)
+}
+
+func parallel[C any](ctx context.Context, r io.Reader, o Options, workers int, limit limits, w Work[C]) (Stats, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	todo, order := make(chan *part[C], workers), make(chan *part[C], 2*workers)
@@ -35,7 +38,7 @@ func Parallel[C any](ctx context.Context, r io.Reader, o Options, workers int, w
 	}
 	var all sync.WaitGroup
 	var believed state
-	cut := cutter{r: r}
+	cut := cutter{r: r, limits: limit}
 	all.Go(func() { dispatch(ctx, &cut, &believed, free, todo, order) })
 	for range workers {
 		all.Go(func() {
@@ -65,6 +68,7 @@ type part[C any] struct {
 	start   carried
 	end     carried
 	stats   Stats
+	longest int
 	into    C
 	ready   chan struct{}
 }
@@ -84,7 +88,7 @@ func (p *part[C]) read(parser *Parser, w Work[C]) {
 		} else {
 			text = nil
 		}
-		s.line(line, len(line) > maxLine)
+		s.line(line, len(line) > p.longest)
 	}
 	if p.tooLong {
 		s.line(nil, true)
@@ -126,7 +130,8 @@ func dispatch[C any](ctx context.Context, cut *cutter, believed *state, free cha
 		if !ok {
 			return
 		}
-		p := &part[C]{text: piece.text, before: piece.before, tooLong: piece.tooLong, start: believed.get(), ready: make(chan struct{})}
+		p := &part[C]{text: piece.text, before: piece.before, tooLong: piece.tooLong,
+			longest: cut.line, start: believed.get(), ready: make(chan struct{})}
 		select {
 		case order <- p:
 		case <-ctx.Done():
@@ -164,11 +169,9 @@ func collect[C any](ctx context.Context, o Options, w Work[C], believed *state, 
 	return stats, ctx.Err()
 }
 
-// partSize is how much is read at once.
-const partSize = 2 * maxLine
-
 // cutter cuts a stream into pieces that end at newlines.
 type cutter struct {
+	limits
 	r     io.Reader
 	rest  []byte // what stands behind the last piece
 	lines int64
@@ -186,8 +189,8 @@ type piece struct {
 // next reads the next piece into buf, which it makes if need be; false at the
 // end.
 func (c *cutter) next(buf []byte) (piece, bool) {
-	if cap(buf) < partSize {
-		buf = make([]byte, 0, partSize)
+	if cap(buf) < c.part {
+		buf = make([]byte, 0, c.part)
 	}
 	for {
 		buf = c.fill(append(buf[:0], c.rest...))
@@ -210,8 +213,8 @@ func (c *cutter) next(buf []byte) (piece, bool) {
 
 // fill reads until buf is full or the stream ends.
 func (c *cutter) fill(buf []byte) []byte {
-	for idle := 0; c.err == nil && len(buf) < partSize; {
-		n, err := c.r.Read(buf[len(buf):partSize])
+	for idle := 0; c.err == nil && len(buf) < c.part; {
+		n, err := c.r.Read(buf[len(buf):c.part])
 		buf = buf[:len(buf)+n]
 		if idle++; n > 0 {
 			idle = 0
@@ -228,7 +231,7 @@ func (c *cutter) whole(buf []byte) (piece, bool) {
 	end := len(buf)
 	if c.err == nil {
 		end = bytes.LastIndexByte(buf, '\n') + 1
-		if c.long = len(buf)-end > maxLine; !c.long {
+		if c.long = len(buf)-end > c.line; !c.long {
 			c.rest = append(c.rest, buf[end:]...)
 		}
 	}

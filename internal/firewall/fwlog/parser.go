@@ -26,7 +26,9 @@ type Parser struct {
 	carried carried
 	// known: the line in hand was recognised, but is no event.
 	known bool
-	more  func(e *Event) bool
+	// more gives the line's further events, which are of this format.
+	more   func(e *Event) bool
+	format string
 	stamps
 	prefixes prefixes
 	scratch  [2][]byte // texts of the line in hand that had to be unescaped
@@ -104,14 +106,21 @@ func (p *Parser) Known() bool { return p.known }
 // More gives the next event of the same line, if it has several. Texts are
 // valid until the next More or Read.
 func (p *Parser) More(e *Event) bool {
-	if p.more == nil {
-		return false
-	}
-	*e = Event{}
-	if p.more(e) {
-		return true
+	for p.more != nil {
+		*e = Event{}
+		if !p.more(e) {
+			break
+		}
+		if e.Src.IsValid() && e.Dst.IsValid() {
+			e.Format = p.format
+			if e.Time == 0 {
+				e.Time = p.line.when
+			}
+			return true
+		}
 	}
 	p.more = nil
+	*e = Event{}
 	return false
 }
 
@@ -162,7 +171,7 @@ func (p *Parser) try(d *dialect, l *line, e *Event) bool {
 		p.more = nil
 		return false
 	}
-	e.Format = d.name
+	e.Format, p.format = d.name, d.name
 	if e.Time == 0 {
 		e.Time = l.when
 	}

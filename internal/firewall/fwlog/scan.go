@@ -11,6 +11,12 @@ import (
 // unknown and not stored.
 const maxLine = 1 << 20
 
+// limits bound what is held of a stream, in bytes: of a line, and of what is
+// read at once. part is more than twice line.
+type limits struct{ line, part int }
+
+func usual() limits { return limits{line: maxLine, part: 2*maxLine + 64<<10} }
+
 // Kind is what a line is.
 type Kind uint8
 
@@ -50,8 +56,12 @@ func (s *Stats) add(o *Stats) {
 // Scan reads a stream to its end, each line as soon as it is there, and calls
 // visit in the order of the lines. An empty line is none, but is counted.
 func Scan(r io.Reader, o Options, visit Visit) (Stats, error) {
+	return scanLines(r, o, usual(), visit)
+}
+
+func scanLines(r io.Reader, o Options, limit limits, visit Visit) (Stats, error) {
 	s := scanner{p: New(o), visit: visit}
-	l := lines{r: r}
+	l := lines{r: r, limit: limit.line}
 	for {
 		line, long, err := l.next()
 		if err == io.EOF {
@@ -133,6 +143,8 @@ type lines struct {
 	from int // what is read and not given yet: buf[from:to]
 	to   int
 	err  error
+
+	limit int // the longest line
 }
 
 // next gives a line without its newline, valid until the next call. A line
@@ -143,13 +155,13 @@ func (l *lines) next() (line []byte, long bool, err error) {
 		if i := bytes.IndexByte(l.buf[l.from+seen:l.to], '\n'); i >= 0 {
 			line = l.buf[l.from : l.from+seen+i]
 			l.from += seen + i + 1
-			if long || len(line) > maxLine {
+			if long || len(line) > l.limit {
 				return nil, true, nil
 			}
 			return line, false, nil
 		}
 		seen = l.to - l.from
-		if seen > maxLine {
+		if seen > l.limit {
 			long, seen = true, 0
 			l.from = l.to
 		}

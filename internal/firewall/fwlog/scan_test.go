@@ -14,6 +14,9 @@ import (
 	"pgregory.net/rapid"
 )
 
+// small are limits that let a short log show what a long one does.
+func small() limits { return limits{line: 4 << 10, part: 10 << 10} }
+
 // everything is the lines of all corpora, as one log.
 func everything(t testing.TB) [][]byte {
 	var all [][]byte
@@ -26,7 +29,7 @@ func everything(t testing.TB) [][]byte {
 // transcript is all that Scan says of a log.
 func transcript(t testing.TB, r io.Reader, o Options) (string, Stats) {
 	var out bytes.Buffer
-	stats, err := Scan(r, o, func(n int64, k Kind, e *Event) bool {
+	stats, err := scanLines(r, o, small(), func(n int64, k Kind, e *Event) bool {
 		writeKind(&out, n, k, e)
 		return true
 	})
@@ -47,7 +50,7 @@ func writeKind(out *bytes.Buffer, n int64, k Kind, e *Event) {
 // inParallel is transcript by Parallel.
 func inParallel(t testing.TB, r io.Reader, o Options, workers int) (string, Stats) {
 	var out bytes.Buffer
-	stats, err := Parallel(context.Background(), r, o, workers, Work[*bytes.Buffer]{
+	stats, err := parallel(context.Background(), r, o, workers, small(), Work[*bytes.Buffer]{
 		New:  func() *bytes.Buffer { return new(bytes.Buffer) },
 		Take: func(b *bytes.Buffer, n int64, k Kind, e *Event) { writeKind(b, n, k, e) },
 		Done: func(b *bytes.Buffer) error { out.Write(b.Bytes()); return nil },
@@ -99,8 +102,8 @@ func TestParallelIsScan(t *testing.T) {
 	all := everything(t)
 	rapid.Check(t, func(t *rapid.T) {
 		var log bytes.Buffer
-		size := rapid.IntRange(0, 3*partSize/2).Draw(t, "size")
-		run := rapid.IntRange(1, 4000).Draw(t, "run")
+		size := rapid.IntRange(0, 6*small().part).Draw(t, "size")
+		run := rapid.IntRange(1, 40).Draw(t, "run")
 		for log.Len() < size {
 			at := rapid.IntRange(0, len(all)-1).Draw(t, "at")
 			for range run {
@@ -122,7 +125,7 @@ func TestParallelIsScan(t *testing.T) {
 
 func transcript2(t *rapid.T, log []byte) (string, Stats) {
 	var out bytes.Buffer
-	stats, err := Scan(bytes.NewReader(log), Options{Now: readAt}, func(n int64, k Kind, e *Event) bool {
+	stats, err := scanLines(bytes.NewReader(log), Options{Now: readAt}, small(), func(n int64, k Kind, e *Event) bool {
 		fmt.Fprint(&out, n, k, e.Format, e.Src, e.SrcPort, e.Dst, e.DstPort, e.Time, e.Action, "\n")
 		return true
 	})
@@ -134,7 +137,7 @@ func transcript2(t *rapid.T, log []byte) (string, Stats) {
 
 func inParallel2(t *rapid.T, log []byte, workers int) (string, Stats) {
 	var out bytes.Buffer
-	stats, err := Parallel(context.Background(), bytes.NewReader(log), Options{Now: readAt}, workers, Work[*bytes.Buffer]{
+	stats, err := parallel(context.Background(), bytes.NewReader(log), Options{Now: readAt}, workers, small(), Work[*bytes.Buffer]{
 		New: func() *bytes.Buffer { return new(bytes.Buffer) },
 		Take: func(b *bytes.Buffer, n int64, k Kind, e *Event) {
 			fmt.Fprint(b, n, k, e.Format, e.Src, e.SrcPort, e.Dst, e.DstPort, e.Time, e.Action, "\n")
@@ -152,6 +155,7 @@ const plain = "Jun  8 14:34:33 gw kernel: DROP IN=eth0 OUT= MAC= SRC=198.51.100.
 // TestLongLines: they are counted, not stored, and do not shift the numbers.
 func TestLongLines(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("x", n) }
+	maxLine, partSize := small().line, small().part
 	for name, log := range map[string]string{
 		"just not":   plain + plain[:len(plain)-1] + long(maxLine-len(plain)+1) + "\n" + plain,
 		"just":       plain + long(maxLine+1) + "\n" + plain,
