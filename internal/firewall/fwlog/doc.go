@@ -9,6 +9,16 @@
 // logs); the Parser keeps them, so lines must come in their order and a
 // Parser belongs to one stream and one goroutine.
 //
+// Read tells whether a line is an event; Known whether one that is none was
+// recognised all the same; More gives further events of the same line. Scan
+// does this for a stream, Parallel on several cores with the same result,
+// Follow for a file that grows. Apart from headers a Parser has no memory:
+// what a line is does not hang on the lines before it.
+//
+// A line that was cut (by a datagram, a full disk) tells no address and no
+// port that the whole line would not: what ends the line and could go on is
+// left out.
+//
 // A new dialect is one file with a read function, one row in the table, and
 // its golden corpus in testdata (a folder of .log files; go test -update
 // writes what is expected of them, to be read before it is committed).

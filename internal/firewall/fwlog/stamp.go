@@ -127,7 +127,7 @@ func (c *clock) abbreviation() {
 	for n < len(b) && b[n] >= 'A' && b[n] <= 'Z' {
 		n++
 	}
-	if b == nil || len(b) == 0 || b[0] != ' ' || n < 4 || n > 6 || n < len(b) && b[n] != ' ' {
+	if len(b) == 0 || b[0] != ' ' || n < 4 || n > 6 || n < len(b) && b[n] != ' ' {
 		return
 	}
 	if string(b[1:n]) == "UTC" || string(b[1:n]) == "GMT" {
