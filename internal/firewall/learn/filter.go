@@ -11,12 +11,12 @@ type evidence struct {
 	home  *home
 	rows  []row
 	known []uint32 // hosts of one's own that were seen to live
-	// clientOf are the services that a host uses.
-	clientOf map[uint32]map[uint32]bool
-	seg      *segments
-	report   *Report
-	level    level
-	window   int64 // nanoseconds
+	// clientOf are the services that a host uses, serverOf those it serves.
+	clientOf, serverOf map[uint32]map[uint32]bool
+	seg                *segments
+	report             *Report
+	level              level
+	window             int64 // nanoseconds
 	// farFailed counts pairs with the internet that were never answered, by
 	// service.
 	farFailed map[uint32]int
@@ -89,7 +89,7 @@ func (e *evidence) icmpNoise(r row) bool {
 
 // learnHosts notes who lives and what they use.
 func (e *evidence) learnHosts() {
-	e.clientOf = map[uint32]map[uint32]bool{}
+	e.clientOf, e.serverOf = map[uint32]map[uint32]bool{}, map[uint32]map[uint32]bool{}
 	seen := map[uint32]bool{}
 	note := func(id uint32) {
 		if !seen[id] && e.home.internal(e.hosts[id]) {
@@ -100,12 +100,20 @@ func (e *evidence) learnHosts() {
 	for _, r := range e.rows {
 		note(r.client)
 		note(r.server)
-		if e.clientOf[r.client] == nil {
-			e.clientOf[r.client] = map[uint32]bool{}
+		addTo(e.clientOf, r.client, r.svc)
+		// What goes round all hosts (monitors) tells nothing of what they are.
+		if !e.goesRound(r) {
+			addTo(e.serverOf, r.server, r.svc)
 		}
-		e.clientOf[r.client][r.svc] = true
 	}
 	slices.SortFunc(e.known, func(a, b uint32) int { return e.hosts[a].Compare(e.hosts[b]) })
+}
+
+func addTo(m map[uint32]map[uint32]bool, k, v uint32) {
+	if m[k] == nil {
+		m[k] = map[uint32]bool{}
+	}
+	m[k][v] = true
 }
 
 // scans are who asked many doors that did not open.

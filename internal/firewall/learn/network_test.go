@@ -20,10 +20,14 @@ type site struct {
 	apps                                    []netip.Addr
 	subnets                                 []netip.Prefix
 	used                                    map[int]bool
+	bits                                    int // of a segment's prefix
 }
 
-func newSite(seed uint64) *site {
-	s := &site{rng: rand.New(rand.NewPCG(seed, 7)), used: map[int]bool{}}
+func newSite(seed uint64) *site { return newSiteOf(seed, 24) }
+
+// newSiteOf makes a site whose segments have prefixes of so many bits.
+func newSiteOf(seed uint64, bits int) *site {
+	s := &site{rng: rand.New(rand.NewPCG(seed, 7)), used: map[int]bool{}, bits: bits}
 	for range 1 + s.rng.IntN(3) {
 		s.offices = append(s.offices, s.segment(15+s.rng.IntN(60)))
 	}
@@ -40,27 +44,41 @@ func newSite(seed uint64) *site {
 
 // segment makes a network with so many hosts.
 func (s *site) segment(n int) []netip.Addr {
-	third := s.rng.IntN(250)
-	for s.used[third] {
-		third = s.rng.IntN(250)
+	free := 1 << (s.bits - 14)
+	at := s.rng.IntN(free)
+	for s.used[at] {
+		at = s.rng.IntN(free)
 	}
-	s.used[third] = true
-	p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 20, byte(third), 0}), 24)
+	s.used[at] = true
+	size := 1 << (32 - s.bits)
+	p := netip.PrefixFrom(number(10<<24|20<<16+at*size), s.bits)
 	s.subnets = append(s.subnets, p)
 	var out []netip.Addr
-	for _, h := range s.rng.Perm(250)[:n] {
-		out = append(out, netip.AddrFrom4([4]byte{10, 20, byte(third), byte(h + 2)}))
+	for _, h := range s.rng.Perm(size - 4)[:min(n, size-4)] {
+		out = append(out, number(10<<24|20<<16+at*size+h+2))
 	}
 	return out
+}
+
+func number(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+}
+
+// subnet is the segment of an address.
+func (s *site) subnet(a netip.Addr) netip.Prefix { p, _ := a.Prefix(s.bits); return p }
+
+// random is any address of a segment.
+func (s *site) random(p netip.Prefix) netip.Addr {
+	b := p.Addr().As4()
+	n := int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3])
+	return number(n + 2 + s.rng.IntN(1<<(32-s.bits)-4))
 }
 
 // join adds new hosts to a segment, as dynamic addresses do.
 func (s *site) join() {
 	for i, o := range s.offices {
-		b := o[0].As4()
 		for range 2 {
-			b[3] = byte(2 + s.rng.IntN(250))
-			s.offices[i] = append(s.offices[i], netip.AddrFrom4(b))
+			s.offices[i] = append(s.offices[i], s.random(s.subnet(o[0])))
 		}
 	}
 }
@@ -223,11 +241,9 @@ func (s *site) noise(day time.Time) []*exposure.Flow {
 	for range 300 { // a scan of ports of servers
 		t.add(exposure.TCP, s.scanner, pick(s, s.everyInside()), uint16(1+s.rng.IntN(10000)), t.work())
 	}
-	b := s.worm.As4()
-	for _, third := range s.subnets { // a sweep of all networks for one port
+	for _, p := range s.subnets { // a sweep of all networks for one port
 		for range 30 {
-			b[2], b[3] = third.Addr().As4()[2], byte(1+s.rng.IntN(254))
-			t.add(exposure.TCP, s.worm, netip.AddrFrom4(b), 445, t.work())
+			t.add(exposure.TCP, s.worm, s.random(p), 445, t.work())
 		}
 	}
 	for range 40 { // a program that was not told that its server is gone
@@ -257,28 +273,28 @@ func (s *site) anomalies(day time.Time) []*exposure.Flow {
 func (s *site) crossing(day time.Time, work []*exposure.Flow) []*exposure.Flow {
 	t := &traffic{s: s, day: day, ends: exposure.FlowUnanswered}
 	type key struct {
-		third  byte
+		from   netip.Prefix
 		server netip.Addr
 		port   uint16
 	}
 	needed := map[key]bool{}
 	for _, f := range work {
 		if f.Proto == exposure.TCP {
-			needed[key{f.Client.As4()[2], f.Server, f.ServerPort}] = true
+			needed[key{s.subnet(f.Client), f.Server, f.ServerPort}] = true
 		}
 	}
 	all := s.everyInside()
 	ports := []uint16{22, 23, 53, 80, 88, 135, 389, 443, 445, 1433, 3389, 5432, 5060, 8443, 9100, 10000}
 	for len(t.out) < 3000 {
 		c, v := pick(s, all), pick(s, all)
-		if c.As4()[2] == v.As4()[2] || c == s.monitor {
+		if s.subnet(c) == s.subnet(v) || c == s.monitor {
 			continue
 		}
 		port := pick(s, ports)
 		if s.rng.IntN(2) == 0 {
 			port = uint16(1 + s.rng.IntN(65535))
 		}
-		if !needed[key{c.As4()[2], v, port}] {
+		if !needed[key{s.subnet(c), v, port}] {
 			t.add(exposure.TCP, c, v, port, t.work())
 		}
 	}

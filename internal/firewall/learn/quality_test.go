@@ -59,10 +59,11 @@ func share(t testing.TB, f *rulefile.File, flows []*exposure.Flow) float64 {
 // default options: next-day work passes, scans and one-offs do not, nor do
 // random probes from segment to segment.
 func TestSegmentedNetworks(t *testing.T) {
-	for _, days := range []int{1, 3} {
-		for seed := range uint64(20) {
-			t.Run(fmt.Sprintf("%d days, seed %d", days, seed), func(t *testing.T) {
-				s := newSite(seed)
+	for _, c := range []struct{ days, bits, seeds int }{{1, 24, 20}, {3, 24, 6}, {2, 26, 8}, {2, 21, 8}, {1, 22, 8}} {
+		for seed := range uint64(c.seeds) {
+			days := c.days
+			t.Run(fmt.Sprintf("%d days, segments of %d bits, seed %d", days, c.bits, seed), func(t *testing.T) {
+				s := newSiteOf(seed, c.bits)
 				var past [][]*exposure.Flow
 				for d := range days {
 					day := monday.AddDate(0, 0, d)
@@ -73,9 +74,9 @@ func TestSegmentedNetworks(t *testing.T) {
 				next := monday.AddDate(0, 0, days)
 				work, noise := s.legitimate(next), s.noise(next)
 				cross := s.crossing(next, work)
-				a, b, c := share(t, f, work), share(t, f, noise), share(t, f, cross)
-				if a < 0.995 || b > 0.05 || c > 0.01 || len(f.Rules) > 40 {
-					t.Errorf("%d rules: %.2f %% of the work, %.2f %% of the noise, %.2f %% across\n%s", len(f.Rules), 100*a, 100*b, 100*c, f.Text())
+				a, b, x := share(t, f, work), share(t, f, noise), share(t, f, cross)
+				if a < 0.995 || b > 0.05 || x > 0.01 || len(f.Rules) > 40 {
+					t.Errorf("%d rules: %.2f %% of the work, %.2f %% of the noise, %.2f %% across\n%s", len(f.Rules), 100*a, 100*b, 100*x, f.Text())
 					decide, _ := FileDecider(f)
 					for _, x := range cross {
 						if v, rule := decide(x); v == exposure.Permitted {
@@ -86,7 +87,7 @@ func TestSegmentedNetworks(t *testing.T) {
 						t.Logf("cut: %s %s -> %s:%d", x.Flow.Proto, x.Flow.Client, x.Flow.Server, x.Flow.ServerPort)
 					}
 				}
-				t.Logf("%d rules: %.2f %% of the work, %.2f %% of the noise, %.2f %% across; %d scanners", len(f.Rules), 100*a, 100*b, 100*c, len(report.Scanners))
+				t.Logf("%d rules: %.2f %% of the work, %.2f %% of the noise, %.2f %% across; %d scanners", len(f.Rules), 100*a, 100*b, 100*x, len(report.Scanners))
 			})
 		}
 	}

@@ -20,9 +20,8 @@ type segments struct {
 }
 
 // find divides the known hosts. Networks that the policy names are taken as
-// they are. Others begin as /24 (the size in which IPv4 networks are given to
-// people; /64 in IPv6, RFC 4291) and are joined with their neighbours while
-// their hosts use the same services.
+// they are. Others are found around /24 (the size in which IPv4 networks are
+// given to people; /64 in IPv6, RFC 4291), see branch.
 func (e *evidence) findSegments() *segments {
 	s := &segments{of: map[uint32]int{}}
 	var rest []uint32
@@ -118,21 +117,66 @@ type block struct {
 	uses  map[uint32]int
 }
 
-// branch divides the hosts of one wide network.
+// Sizes of networks that are given to people, and the smallest that are told
+// apart by what their hosts do.
+const (
+	usual4, least4 = 24, 28
+	usual6         = 64
+)
+
+// branch divides the hosts of one wide network: small blocks first, which are
+// joined to the usual size unless they clearly differ, and beyond it where
+// they are clearly alike.
 func (e *evidence) branch(ids []uint32) []*block {
-	base := 24
+	usual, least := usual4, least4
 	if !e.hosts[ids[0]].Is4() {
-		base = 64
+		usual, least = usual6, usual6
 	}
 	var blocks []*block
-	for _, group := range split(ids, func(id uint32) netip.Prefix { p, _ := e.hosts[id].Prefix(base); return p }) {
-		p, _ := e.hosts[group[0]].Prefix(base)
+	for _, group := range split(ids, func(id uint32) netip.Prefix { p, _ := e.hosts[id].Prefix(least); return p }) {
+		p, _ := e.hosts[group[0]].Prefix(least)
 		blocks = append(blocks, &block{area: areaOf(p), v4: p.Addr().Is4(), hosts: group, at: p, count: 1, uses: e.usesOf(group)})
 	}
-	for bits := base - 1; bits >= 16 && len(blocks) > 1; bits-- {
+	for bits := least - 1; bits >= usual; bits-- {
+		blocks = joinSmall(blocks, bits)
+	}
+	for bits := usual - 1; bits >= 16 && len(blocks) > 1; bits-- {
 		blocks = joinLevel(blocks, bits)
 	}
 	return blocks
+}
+
+// joinSmall joins blocks within a usual network; one that is alone in a prefix
+// has all of it.
+func joinSmall(blocks []*block, bits int) []*block {
+	out := blocks[:0:0]
+	for i := 0; i < len(blocks); i++ {
+		b := blocks[i]
+		up, _ := b.at.Addr().Prefix(bits)
+		n := 1
+		for i+n < len(blocks) && up.Contains(blocks[i+n].at.Addr()) {
+			n++
+		}
+		switch {
+		case n == 1:
+			b.at, b.area = up, areaOf(up)
+		case n == 2 && !differ(b, blocks[i+1]):
+			b = b.join(blocks[i+1], up)
+			i++
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// differ reports blocks of several hosts each that have less than a third of
+// their services in common.
+func differ(a, b *block) bool {
+	if len(a.hosts) < 3 || len(b.hosts) < 3 {
+		return false
+	}
+	same, all := common(a, b)
+	return same*3 < all
 }
 
 // joinLevel joins neighbours that share a prefix of so many bits and are
@@ -160,35 +204,47 @@ func (b *block) join(o *block, up netip.Prefix) *block {
 			j.uses[k] += n
 		}
 	}
-	// Where a quarter of the prefix's blocks have hosts it is one network;
-	// where fewer have, these blocks and not what lies between.
-	base := 24
+	j.area = b.area.union(o.area)
+	usual := usual4
 	if !b.v4 {
-		base = 64
+		usual = usual6
 	}
-	if free := base - up.Bits(); free <= 8 && j.count*4 >= 1<<free {
+	if up.Bits() >= usual {
+		j.area, j.count = areaOf(up), 1
+		return j
+	}
+	// Where a quarter of the prefix's networks have hosts it is one network;
+	// where fewer have, these and not what lies between.
+	if free := usual - up.Bits(); free <= 8 && j.count*4 >= 1<<free {
 		j.area = areaOf(up)
-	} else {
-		j.area = b.area.union(o.area)
 	}
 	return j
 }
 
-// usesOf counts the hosts that are clients in a service.
+// usesOf counts the hosts that are clients in a service, and those that serve
+// it (with the highest bit set).
 func (e *evidence) usesOf(ids []uint32) map[uint32]int {
 	uses := map[uint32]int{}
 	for _, id := range ids {
 		for svc := range e.clientOf[id] {
 			uses[svc]++
 		}
+		for svc := range e.serverOf[id] {
+			uses[svc|1<<31]++
+		}
 	}
 	return uses
 }
 
-// alike reports blocks whose hosts use the same services: of the services that
-// a third of either's hosts use, two thirds are the same.
+// alike reports blocks that have two thirds of their services in common.
 func alike(a, b *block) bool {
-	same, all := 0, 0
+	same, all := common(a, b)
+	return all > 0 && same*3 >= all*2
+}
+
+// common counts the services that a third of either's hosts have to do with,
+// and those that a third of both have.
+func common(a, b *block) (same, all int) {
 	for svc := range merged(a.uses, b.uses) {
 		inA, inB := a.uses[svc]*3 >= len(a.hosts), b.uses[svc]*3 >= len(b.hosts)
 		if inA || inB {
@@ -198,7 +254,7 @@ func alike(a, b *block) bool {
 			same++
 		}
 	}
-	return all > 0 && same*3 >= all*2
+	return same, all
 }
 
 func merged(a, b map[uint32]int) map[uint32]struct{} {
