@@ -34,6 +34,7 @@ const (
 	fDate
 	fTime
 	fZone
+	fEpoch
 )
 
 // gather collects an Event from the fields of a line. Logs are cut short on
@@ -50,6 +51,7 @@ type gather struct {
 	bad         bool   // an address or port that is none, or two of them
 	date, clock []byte
 	zone        []byte
+	epoch       []byte
 }
 
 func (g *gather) has(f field) bool { return g.seen&(1<<f) != 0 }
@@ -71,10 +73,8 @@ func (g *gather) pairs(b []byte, sep byte, key func([]byte) field) {
 
 // set takes the value of a field; open as in gather's comment.
 func (g *gather) set(f field, v []byte, open bool) {
-	if open && f != g.tail && f != fAction {
-		if f <= fProto {
-			g.bad = true
-		}
+	if open && f != g.tail && f < fAction && (f != fProto || len(v) == 0 || !letter(v[0])) {
+		g.bad = g.bad || f <= fProto
 		return
 	}
 	if len(v) == 0 {
@@ -129,6 +129,8 @@ func (g *gather) other(f field, v []byte) {
 		g.clock = v
 	case fZone:
 		g.zone = v
+	case fEpoch:
+		g.epoch = v
 	}
 }
 
@@ -215,11 +217,12 @@ func (g *gather) count(f field, v []byte) {
 
 // done checks what was gathered: both addresses, a protocol and the ports
 // that belong to it.
-func (g *gather) done() bool {
-	return g.checked(g.has(fSrcPort) && g.has(fDstPort))
-}
+func (g *gather) done() bool { return g.e.HasProto && g.anyProto() }
 
-// doneTo is done for products that may leave the source port out.
+// anyProto is done for products that do not always tell the protocol.
+func (g *gather) anyProto() bool { return g.checked(g.has(fSrcPort) && g.has(fDstPort)) }
+
+// doneTo is anyProto for products that may leave the source port out.
 func (g *gather) doneTo() bool { return g.checked(g.has(fDstPort)) }
 
 func (g *gather) checked(ports bool) bool {
@@ -230,6 +233,7 @@ func (g *gather) checked(ports bool) bool {
 	if !e.HasProto && !ports {
 		return false
 	}
+	e.family()
 	g.settle(ports)
 	return !e.HasProto || !portful(e.Proto) || e.HasPorts
 }
@@ -270,6 +274,44 @@ func portful(proto uint8) bool {
 }
 
 func isICMP(proto uint8) bool { return proto == protoICMP || proto == protoICMPv6 }
+
+// when puts date, time and zone together: with a zone they are certain; else
+// what counts from 1970 is better. 0 if nothing is told.
+func (g *gather) when(p *Parser) int64 {
+	if len(g.date) > 0 && len(g.clock) > 0 && len(g.zone) > 0 {
+		if when := p.joined(g.date, g.clock, g.zone); when != 0 {
+			return when
+		}
+	}
+	if when, ok := parseEpoch(g.epoch); ok {
+		return when
+	}
+	return p.joined(g.date, g.clock, nil)
+}
+
+// joined reads a time from its parts; without a date the other is all of it.
+func (p *Parser) joined(date, clock, zone []byte) int64 {
+	var buf [64]byte
+	b := append(buf[:0], date...)
+	for _, part := range [...][]byte{clock, zone} {
+		if len(b) > 0 && len(part) > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, part...)
+	}
+	when, _ := p.parseStamp(b)
+	return when
+}
+
+// sure chooses between a time of a line that names no zone and the envelope's:
+// where they are hours apart the zone is what is between them.
+func sure(inner, envelope int64) int64 {
+	const day = 16 * 3600 * 1e9
+	if envelope != 0 && (inner == 0 || distant(inner, envelope) && inner-envelope < day && envelope-inner < day) {
+		return envelope
+	}
+	return inner
+}
 
 // within gives what stands behind the first mark in b, at the start or behind
 // a byte that is no letter or digit.
