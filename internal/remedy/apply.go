@@ -58,11 +58,17 @@ func (p *Plan) Apply(ctx context.Context) (*Applied, error) {
 	return &Applied{ID: a.e.ID, Until: until, Notes: notes}, nil
 }
 
+// patience is how long a lock is waited for that somebody may hold for a
+// moment.
+const patience = time.Second
+
 // lockState keeps other changes away.
 func lockState(ctx context.Context, state string) (func(), error) {
-	unlock, err := lock(ctx, filepath.Join(state, "changes.lock"), false)
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	unlock, err := lock(short, filepath.Join(state, "changes.lock"))
 	switch {
-	case errors.Is(err, errLocked):
+	case err != nil && ctx.Err() == nil && short.Err() != nil:
 		return nil, fail(Busy, "another process is changing the rules", err).hint("try again when it is done")
 	case err != nil:
 		return nil, fail(State, "the journal could not be locked", err)
@@ -83,14 +89,10 @@ func (a *apply) clear(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if notes, err = recoverAll(ctx, a.m, list); err != nil {
+		return nil, err
+	}
 	for _, e := range list {
-		said, err := settleEntry(ctx, a.m, e)
-		if err != nil {
-			return nil, err
-		}
-		if said != "" {
-			notes = append(notes, said)
-		}
 		if e.outcome() == Open {
 			return nil, &Error{Reason: Busy, Text: "change " + e.ID + " waits to be confirmed", Hint: "portreeve rules confirm keeps it, portreeve rules undo takes it back", Outcome: Open}
 		}

@@ -198,6 +198,39 @@ func (e *Entry) undo(ctx context.Context, m Machine) (*Decided, error) {
 	return d, nil
 }
 
+// Recover takes back changes whose time has passed while nobody looked after
+// them, as every command on rules should before anything else. It says what it
+// did.
+func Recover(ctx context.Context, stateDir string, m Machine) (notes []string, err error) {
+	m = m.filled()
+	list, err := entries(stateDir)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	unlock, err := lockState(ctx, stateDir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return recoverAll(ctx, m, list)
+}
+
+func recoverAll(ctx context.Context, m Machine, list []*Entry) (notes []string, err error) {
+	for _, e := range list {
+		if e.mine() != nil {
+			continue
+		}
+		said, err := settleEntry(ctx, m, e)
+		if err != nil {
+			return notes, err
+		}
+		if said != "" {
+			notes = append(notes, said)
+		}
+	}
+	return notes, nil
+}
+
 // settleEntry finishes an entry that nobody looks after: decided and not
 // done, or open beyond its time, or left by a process that died before a
 // guard ran. It says what it did.
@@ -224,13 +257,16 @@ func settleEntry(ctx context.Context, m Machine, e *Entry) (string, error) {
 	return "The earlier change " + e.ID + " was over, and was taken back now: its guard is gone.", nil
 }
 
-// guarded reports that a guard runs.
+// guarded reports that a guard runs. Others who ask the same hold its lock for
+// a moment.
 func guarded(ctx context.Context, e *Entry) bool {
-	unlock, err := lock(ctx, e.path(guardLock), false)
+	short, cancel := context.WithTimeout(ctx, patience/10)
+	defer cancel()
+	unlock, err := lock(short, e.path(guardLock))
 	if err == nil {
 		unlock()
 	}
-	return errors.Is(err, errLocked)
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // Listed is an entry of the journal for people.

@@ -136,7 +136,7 @@ type watch struct {
 func (w *watch) alone(ctx context.Context) (func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, guardStart/4)
 	defer cancel()
-	unlock, err := lock(ctx, w.e.path(guardLock), true)
+	unlock, err := lock(ctx, w.e.path(guardLock))
 	if err != nil {
 		return nil, fail(Busy, "a guard for this change runs already", err)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +32,8 @@ func TestMain(m *testing.M) {
 		}
 	case "apply":
 		os.Exit(helperApply(os.Stdin))
+	case "serve":
+		helperServe(os.Args[1])
 	}
 	os.Exit(0)
 }
@@ -42,6 +46,7 @@ type order struct {
 	Kill   string // die by SIGKILL before this step
 	Hang   string // wait before this step for ever, after saying so
 	After  bool   // wait for ever when it is applied
+	Wrong  bool   // the check after loading fails
 }
 
 // helperApply applies as a process of its own. It says "hangs" or "applied".
@@ -63,6 +68,9 @@ func helperApply(in io.Reader) int {
 			select {}
 		}
 	}
+	if o.Wrong {
+		opt.Verify = func(context.Context) error { return errors.New("wrong") }
+	}
 	p, err := Prepare(context.Background(), opt)
 	if err != nil {
 		fmt.Println("prepare:", err)
@@ -77,6 +85,25 @@ func helperApply(in io.Reader) int {
 		select {}
 	}
 	return 0
+}
+
+// helperServe accepts connections and holds them, as sshd does.
+func helperServe(addr string) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("listens")
+	var held []net.Conn
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		held = append(held, c)
+		fmt.Println("holds", len(held))
+	}
 }
 
 func self() string {

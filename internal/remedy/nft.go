@@ -201,9 +201,7 @@ func steady(listing []byte) []byte {
 	var out, block []string
 	moving := false
 	flush := func() {
-		for _, line := range block {
-			out = append(out, line)
-		}
+		out = append(out, block...)
 		block, moving = nil, false
 	}
 	inElements := false

@@ -151,7 +151,7 @@ func (s *nftScan) statement(toks []nftToken) error {
 	if !onOurTable(words) {
 		return toks[0].wrong(fmt.Sprintf("%q is not about table %s: only that table is ours to change", strings.Join(words, " "), ourTable))
 	}
-	if words[len(words)-3] == "table" && afterBlock(toks) {
+	if (words[0] == "table" || words[1] == "table") && afterBlock(toks) {
 		return toks[0].wrong("something follows the table's closing brace")
 	}
 	s.ours = s.ours || !slices.Contains([]string{"delete", "destroy", "flush"}, words[0])

@@ -29,7 +29,11 @@ func presentRules(t *testing.T) map[string]string {
 func TestUndoIsByteForByte(t *testing.T) {
 	for _, kind := range kinds(t) {
 		for name, rules := range presentRules(t) {
+			if kind != "nft" && name == "ours-with-a-comment" || kind == "legacy" && name != "docker-like" {
+				continue // nothing of it is that backend's
+			}
 			t.Run(kind+", "+name, func(t *testing.T) {
+				t.Parallel()
 				l := newLab(t)
 				l.ns.Script("nft -f - <<'E'\n" + rules + "\nE")
 				if kind == "legacy" {

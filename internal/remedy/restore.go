@@ -20,7 +20,7 @@ func (e *Entry) writePending(p pending) error {
 // restore puts back what was there before, whoever asks and however often.
 // The caller has decided, or found decided, that it should be.
 func (e *Entry) restore(ctx context.Context, m Machine) error {
-	unlock, err := lock(ctx, e.path(entryLock), true)
+	unlock, err := lock(ctx, e.path(entryLock))
 	if err != nil {
 		return fail(State, "the journal entry could not be locked", err)
 	}
@@ -48,9 +48,9 @@ func (e *Entry) here(m Machine) bool {
 type recall []recalled
 
 type recalled struct {
-	backend                      Backend
-	before, normal, want, wanted []byte
-	name                         string
+	name                   string
+	backend                Backend
+	before, normal, wanted []byte
 }
 
 // recall reads it from the journal.

@@ -3,7 +3,10 @@ package remedy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/host"
+	"github.com/portreeve/portreeve/internal/host/procfs"
 	"github.com/portreeve/portreeve/internal/scan/route"
 )
 
@@ -48,7 +52,7 @@ func sessions(ctx context.Context, m Machine) (*found, error) {
 	}
 	line := ancestors(m.Proc)
 	f.environment(m.Proc, line, addrs)
-	if err := f.connections(ctx, line); err != nil {
+	if err := f.connections(ctx, m, line); err != nil {
 		return nil, err
 	}
 	f.routes()
@@ -156,8 +160,13 @@ func (f *found) add(s Session) {
 	f.sessions[i].Own = f.sessions[i].Own || s.Own
 }
 
-// connections finds what sshd holds.
-func (f *found) connections(ctx context.Context, line []ancestor) error {
+// connections finds what sshd holds. Owners are looked for only where there is
+// a connection to a listening port.
+func (f *found) connections(ctx context.Context, m Machine, line []ancestor) error {
+	served, err := servedPorts(m.Proc)
+	if err == nil && len(served) == 0 {
+		return nil
+	}
 	var r host.Reader
 	snap, err := r.Snapshot(ctx, host.Options{All: true, NetNS: host.SelfNetNS})
 	if err != nil {
@@ -176,6 +185,37 @@ func (f *found) connections(ctx context.Context, line []ancestor) error {
 		}
 	}
 	return nil
+}
+
+// States of /proc/net/tcp (net/tcp_states.h).
+const (
+	tcpEstablished = 1
+	tcpListen      = 10
+)
+
+// servedPorts are the listening TCP ports that have a connection now.
+func servedPorts(proc string) (map[uint16]bool, error) {
+	listening, connected := map[uint16]bool{}, map[uint16]bool{}
+	dir := procfs.Dir{Root: filepath.Join(proc, "thread-self")}
+	for _, name := range []string{"tcp", "tcp6"} {
+		skipped, err := dir.Inet(name, func(e *procfs.Entry) error {
+			switch e.State {
+			case tcpListen:
+				listening[e.Local.Port()] = true
+			case tcpEstablished:
+				connected[e.Local.Port()] = true
+			}
+			return nil
+		})
+		if err == nil && skipped.Count > 0 {
+			err = errors.New("net/" + name + ": " + skipped.String())
+		}
+		if err != nil && (name == "tcp" || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
+	}
+	maps.DeleteFunc(connected, func(port uint16, _ bool) bool { return !listening[port] })
+	return connected, nil
 }
 
 func (f *found) connection(s *exposure.Socket, line []ancestor) {

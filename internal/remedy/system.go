@@ -5,9 +5,6 @@ import "errors"
 // ErrUnsupported is the answer on systems other than Linux.
 var ErrUnsupported = errors.New("firewall rules are applied on Linux only")
 
-// errLocked: another process has the lock.
-var errLocked = errors.New("locked by another process")
-
 // noScratch: no network namespace for a trial could be made.
 type noScratch struct{ err error }
 

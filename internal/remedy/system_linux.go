@@ -71,9 +71,9 @@ func syncDir(dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// lock takes an exclusive lock (flock(2)), which ends with this process. It
-// gives errLocked when another has it and wait is not set.
-func lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
+// lock takes an exclusive lock (flock(2)), which ends with this process, and
+// waits for it until ctx ends.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
@@ -87,9 +87,6 @@ func lock(ctx context.Context, path string, wait bool) (unlock func(), err error
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			_ = f.Close()
 			return nil, err
-		case !wait:
-			_ = f.Close()
-			return nil, errLocked
 		case ctx.Err() != nil:
 			_ = f.Close()
 			return nil, ctx.Err()

@@ -25,7 +25,7 @@ func privileged() error { return ErrUnsupported }
 
 func syncDir(string) error { return ErrUnsupported }
 
-func lock(context.Context, string, bool) (func(), error) { return nil, ErrUnsupported }
+func lock(context.Context, string) (func(), error) { return nil, ErrUnsupported }
 
 func makeStateDir(string) error { return ErrUnsupported }
 
