@@ -220,8 +220,22 @@ func (c *cutter) step(s Step) {
 			c.chain(row.Target)
 		}
 	case Translate:
+		for _, to := range s.To {
+			c.target(to)
+		}
 		for _, row := range s.Rows {
 			c.row(s.Fields, row.Sets)
+			c.target(row.Target)
+		}
+	}
+}
+
+// target cuts out a rewrite's destination: packets that have it already are
+// not changed.
+func (c *cutter) target(t Target) {
+	for f, set := range map[Field]Set{DAddr: t.Addrs, DPort: t.Ports} {
+		if _, one := set.Only(); one {
+			c.set(f, set)
 		}
 	}
 }
@@ -233,8 +247,10 @@ func (c *cutter) expr(e Expr) {
 			c.set(e.Field, s)
 			return
 		}
-		m := maskedField{e.Field, e.Mask}
-		c.masked[m] = addCuts(c.masked[m], e.Set, e.Field)
+		for _, f := range append([]Field{e.Field}, kin[e.Field]...) {
+			m := maskedField{f, e.Mask}
+			c.masked[m] = addCuts(c.masked[m], e.Set, f)
+		}
 	case Tuple:
 		for _, row := range e.Rows {
 			c.row(e.Fields, row)

@@ -27,9 +27,7 @@ type flattener struct {
 	// strict: conditions that hold for a first packet only are open. local:
 	// the packets are this host's own.
 	strict, local bool
-	// born is the state of connections once tracking starts; nil: the
-	// packet's own field.
-	born   *value
+	conn   uint64 // the connection state that the way is for
 	final  bool // the present base chain is the last: accepting is final
 	passed []live
 	path   []*Chain // being walked

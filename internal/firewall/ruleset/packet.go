@@ -51,16 +51,14 @@ func (p Packet) shape(way path, list *Chain) (s shape, err error) {
 		s.and(Mark, Numbers(0))
 		s.and(Priority, Numbers(0))
 	}
-	s.and(CtState, Numbers(state))
+	if list != nil {
+		s.and(CtState, Numbers(state))
+	}
 	p.header(&s, state)
 	p.interfaces(&s, list)
 	p.destination(&s, way)
 	if state == StateNew {
 		s.and(CtDir, Numbers(0))
-		if list == nil {
-			s.and(CtStatus, Numbers(0))
-			s.and(CtMark, Numbers(0))
-		}
 	}
 	return s, nil
 }

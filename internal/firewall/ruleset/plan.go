@@ -106,9 +106,11 @@ func (s *RuleSet) pathAxes() *axes {
 	return newAxes(chains...)
 }
 
-// pathPlan flattens a way through the hooks for the packets of a region.
-func (s *RuleSet) pathPlan(way path, start []space.Box, ax *axes) *plan {
+// pathPlan flattens a way through the hooks for packets of a region that are
+// of one connection state (StateNew, …).
+func (s *RuleSet) pathPlan(way path, conn uint64, start []space.Box, ax *axes) *plan {
 	f := newFlattener(ax)
+	f.conn = conn
 	f.local = way == outPath
 	st := &state{over: map[Field]value{}}
 	st.over[Mark], st.over[CtState] = value{kind: constant, set: Numbers(0)}, value{kind: constant, set: Numbers(StateInvalid)}
@@ -221,7 +223,8 @@ func (f *flattener) through(chains []*Chain, lives []live) []live {
 	return lives
 }
 
-// track starts connection tracking: from then on the packet has its state.
+// track starts connection tracking: from then on the packet has its state,
+// and is of a connection unless it is invalid or not to be tracked.
 func (f *flattener) track(lives []live) (out []live) {
 	for _, l := range lives {
 		if l.st.tracked || l.st.untracked {
@@ -230,10 +233,18 @@ func (f *flattener) track(lives []live) (out []live) {
 		}
 		d := l.st.clone()
 		d.tracked = true
-		for _, field := range append([]Field{CtState}, connection...) {
-			delete(d.over, field)
+		d.over[CtState] = value{kind: constant, set: Numbers(f.conn)}
+		switch f.conn {
+		case StateNew:
+			for _, field := range connection {
+				d.over[field] = value{kind: constant, set: Numbers(0)}
+			}
+			d.over[CtOrigDAddr], d.over[CtOrigDPort] = value{kind: copied, from: DAddr}, value{kind: copied, from: DPort}
+		case StateEstablished, StateRelated:
+			for _, field := range connection {
+				delete(d.over, field)
+			}
 		}
-		d.over[CtOrigDAddr], d.over[CtOrigDPort] = value{kind: copied, from: DAddr}, value{kind: copied, from: DPort}
 		out = append(out, live{l.cond, f.intern(d), l.strayed})
 	}
 	return out
@@ -283,7 +294,7 @@ func (f *flattener) baseOne(ch *Chain, l live) (next []live) {
 		rest = f.minus(rest, gone)
 		for _, p := range append(f.passed, strayed...) {
 			if p.st == l.st && p.strayed {
-				rest = append(rest, p.cond...)
+				rest = slices.Concat(rest, p.cond)
 			}
 		}
 	}
@@ -341,16 +352,15 @@ func (f *flattener) devices(ch *Chain) (out []space.Box) {
 // of connections; for the others of a connection it repeats what it did to
 // the first, which the rules may or may not say still.
 func (f *flattener) translated(see []space.Box, st *state) []space.Box {
-	if st.untracked || st.rewritten {
+	switch {
+	case st.untracked || st.rewritten:
 		return nil
-	}
-	axis := f.ax.fields[CtState]
-	if axis < 0 {
+	case f.conn == StateNew:
 		return see
+	case f.conn == StateEstablished || f.conn == StateRelated:
+		return f.and(see, f.atom(Atom{Key: "nat of connection", Unknown: true, Why: "the connection's own address translation"}, 1))
 	}
-	out := f.and(see, f.classes(axis, Numbers(StateNew), false))
-	later := f.and(see, f.classes(axis, Numbers(StateEstablished, StateRelated), false))
-	return append(out, f.and(later, f.atom(Atom{Key: "nat of connection", Unknown: true, Why: "the connection's own address translation"}, 1))...)
+	return nil
 }
 
 // canStop reports whether a chain, or one that it leads to, can drop packets

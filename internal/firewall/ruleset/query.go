@@ -43,8 +43,13 @@ var (
 type plans struct {
 	mu    sync.Mutex
 	lists map[*Chain]*plan
-	paths map[path]*plan
-	axes  *axes
+	paths map[wayState]*plan
+}
+
+// wayState is a way through the hooks for packets of one connection state.
+type wayState struct {
+	path
+	conn uint64
 }
 
 // Query says what becomes of one packet. chain names a chain by its name or
@@ -274,19 +279,19 @@ func (s *RuleSet) onPath(p Packet) (Decision, error) {
 		return Decision{}, err
 	}
 	families := familyOf(p.Src, p.Dst)
-	pl := s.plan.path(s, way)
+	pl := s.plan.path(s, wayState{way, stateNumbers[p.State]})
 	if pl.failed != "" {
 		ax := s.pathAxes()
-		pl = s.pathPlan(way, ax.boxes(shape, families), ax)
+		pl = s.pathPlan(way, stateNumbers[p.State], ax.boxes(shape, families), ax)
 	}
 	return pl.decide(shape, families), nil
 }
 
-func (p *plans) path(s *RuleSet, way path) *plan {
+func (p *plans) path(s *RuleSet, way wayState) *plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.paths[way] == nil {
-		p.paths[way] = s.pathPlan(way, everything, s.pathAxes())
+		p.paths[way] = s.pathPlan(way.path, way.conn, everything, s.pathAxes())
 	}
 	return p.paths[way]
 }

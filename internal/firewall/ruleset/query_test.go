@@ -39,7 +39,7 @@ func TestQueryAgreesWithTwin(t *testing.T) {
 				want = DenyPacket
 			}
 			if d.Verdict != want && !(rewritten && d.Verdict == UnknownPacket) {
-				t.Fatalf("%+v: %+v, but the twin passes %d times and is stopped %d times", p, d, passed, stopped)
+				t.Fatalf("%+v: %+v, but the twin passes %d times and is stopped %d times%s", p, d, passed, stopped, dump(set))
 			}
 			if d.Verdict == UnknownPacket && d.Why == "" {
 				t.Fatalf("%+v: %+v says nothing", p, d)

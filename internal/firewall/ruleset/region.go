@@ -114,6 +114,8 @@ func (f *flattener) in(e In, st *state, not bool) []space.Box {
 			return everything
 		}
 		return nil
+	case !plain && changed && v.kind == copied:
+		return f.classes(f.ax.masked[maskedField{v.from, e.Mask}], e.Set, not)
 	case !plain && changed:
 		a := Atom{Key: st.key + e.key(), Why: "bits of the " + e.Field.String(), Unknown: true}
 		return f.atom(a, map[bool]uint32{false: 1, true: 0}[not])

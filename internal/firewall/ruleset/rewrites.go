@@ -19,7 +19,7 @@ func (f *flattener) untrack(st *state) *state {
 
 // assign gives the state in which a field has its new value.
 func (f *flattener) assign(a Assign, st *state) *state {
-	if v, ok := st.over[a.Field]; ok && v.kind == lacking {
+	if st.lacks(a.Field) || a.takes() && st.lacks(a.From) {
 		return st
 	}
 	set, why := f.assigned(a, st)
@@ -39,6 +39,12 @@ func (f *flattener) assign(a Assign, st *state) *state {
 	}
 	v := f.known(a.Field, set, why)
 	return f.put(st, a.Field, &v)
+}
+
+// lacks reports a field that the packet does not have in this state.
+func (s *state) lacks(field Field) bool {
+	v, ok := s.over[field]
+	return ok && v.kind == lacking
 }
 
 // copies reports a field that takes over another one's value as it is.
@@ -137,23 +143,77 @@ func (f *flattener) aim(s *step, t Translate, to []Target, cur []space.Box) {
 	}
 	d := s.st.clone()
 	d.target = &Rewrite{Kind: t.Kind, Addrs: addrs, Ports: ports, Rule: s.rule, Chain: s.chain}
-	st := f.aimed(d, t, to, addrs, ports)
-	if t.Continues {
-		saved := s.cur
-		s.cur = cur
-		f.become(s, st)
-		s.cur = append(saved, cur...)
+	if t.Kind == Divert {
+		f.arrived(s, t, cur, f.intern(d))
 		return
 	}
-	f.rewritten(s, cur, st)
+	d.rewritten = true
+	f.aimed(d, t, to, addrs, ports)
+	same := f.unchanged(s.st, d)
+	d.over[CtStatus] = f.status(s.st, same)
+	st := f.intern(d)
+	if same == nil {
+		f.arrived(s, t, cur, st)
+		return
+	}
+	kept := d.clone()
+	f.restore(kept, s.st, CtStatus)
+	f.arrived(s, t, f.minus(cur, same), st)
+	f.arrived(s, t, f.and(cur, same), f.intern(kept))
 }
 
-// aimed makes the state after a rewrite.
-func (f *flattener) aimed(d *state, t Translate, to []Target, addrs, ports Set) *state {
-	if t.Kind == Divert {
-		return f.intern(d)
+// arrived ends a rewrite: the rule accepts, or goes on in the new state.
+func (f *flattener) arrived(s *step, t Translate, cur []space.Box, st *state) {
+	if !t.Continues {
+		f.rewritten(s, cur, st)
+		return
 	}
-	d.rewritten = true
+	s.cur = cur
+	f.become(s, st)
+}
+
+// restore takes a field's value over from another state.
+func (f *flattener) restore(d, from *state, field Field) {
+	delete(d.over, field)
+	if v, ok := from.over[field]; ok {
+		d.over[field] = v
+	}
+}
+
+// unchanged is the region of packets that have their new destination already;
+// nil when that cannot be told.
+func (f *flattener) unchanged(before, after *state) []space.Box {
+	same := everything
+	for _, field := range []Field{DAddr, DPort} {
+		v, ok := after.over[field]
+		if !ok {
+			continue
+		}
+		if v.kind != constant {
+			return nil
+		}
+		if f.ax.fields[field] < 0 {
+			return nil
+		}
+		same = f.and(same, f.in(In{Field: field, Set: v.set}, before, false))
+	}
+	if same == nil {
+		return []space.Box{}
+	}
+	return same
+}
+
+// status is the connection's status after a rewrite that changes something;
+// where that cannot be told (same is nil), one of both.
+func (f *flattener) status(before *state, same []space.Box) value {
+	if same != nil {
+		return value{kind: constant, set: Numbers(StatusDNAT)}
+	}
+	return f.known(CtStatus, Numbers(0, StatusDNAT), Atom{Why: "whether the rewrite changes the destination", Unknown: true})
+}
+
+// aimed sets the fields that a rewrite changes.
+func (f *flattener) aimed(d *state, t Translate, to []Target, addrs, ports Set) {
 	why := Atom{Why: "which of several destinations the kernel chooses"}
 	if t.Unknown != "" {
 		why = Atom{Why: t.Unknown, Unknown: true}
@@ -166,26 +226,21 @@ func (f *flattener) aimed(d *state, t Translate, to []Target, addrs, ports Set) 
 	if t.Kind == Netmap || slices.ContainsFunc(to, func(t Target) bool { return t.FirstPort != 0 }) {
 		why = Atom{Why: "the destination that the rewrite computes", Unknown: true}
 	}
-	for field, set := range map[Field]Set{DAddr: addrs, DPort: ports} {
-		if len(set) > 0 {
-			if _, one := set.Only(); !one {
-				f.draws++
-			}
-			d.over[field] = f.known(field, set, why)
-		}
+	f.aimField(d, DAddr, addrs, why)
+	f.aimField(d, DPort, ports, why)
+	if t.Kind != Redirect && len(addrs) > 0 {
+		d.over[FibDAddr] = f.known(FibDAddr, Numbers(RouteUnicast, RouteLocal), Atom{Why: "whether the new destination is an address of this host", Unknown: true})
 	}
-	f.fate(d)
-	return f.intern(d)
 }
 
-// fate sets what follows from a rewrite: the connection's status, and where
-// routing finds the new destination.
-func (f *flattener) fate(d *state) {
-	d.over[CtStatus] = value{kind: constant, set: Numbers(StatusDNAT)}
-	if d.target.Kind == Redirect {
+func (f *flattener) aimField(d *state, field Field, set Set, why Atom) {
+	if len(set) == 0 {
 		return
 	}
-	d.over[FibDAddr] = f.known(FibDAddr, Numbers(RouteUnicast, RouteLocal), Atom{Why: "whether the new destination is an address of this host", Unknown: true})
+	if _, one := set.Only(); !one {
+		f.draws++
+	}
+	d.over[field] = f.known(field, set, why)
 }
 
 // rewritten accepts packets that a rule rewrote.

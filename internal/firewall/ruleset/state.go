@@ -11,10 +11,10 @@ import (
 // state is what rules and the kernel did to a packet so far, where it differs
 // from what arrived. States are never changed; equal ones are one pointer.
 type state struct {
-	over                         map[Field]value
+	over                          map[Field]value
 	tracked, untracked, rewritten bool
-	target                       *Rewrite
-	key                          string
+	target                        *Rewrite
+	key                           string
 }
 
 // value stands for a field that is no longer the packet's own: one constant,

@@ -160,6 +160,9 @@ func (p *twin) assign(s Assign) {
 	if _, ok := p.vals[s.Field]; !ok && s.Field != Mark {
 		return
 	}
+	if _, ok := p.vals[s.From]; !ok && s.Values == nil && s.Mask != (Value{}) {
+		return
+	}
 	if s.Values != nil {
 		p.vals[s.Field] = s.Values[0].Lo
 		return

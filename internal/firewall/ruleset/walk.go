@@ -259,7 +259,7 @@ func (w *walk) assign(s Assign, in []*class) []*class {
 
 func (s Assign) apply(c *class) *class {
 	set, why := s.value(c)
-	if len(c.vals[s.Field]) == 0 && s.Field != Mark {
+	if len(c.vals[s.Field]) == 0 && s.Field != Mark || s.takes() && len(c.vals[s.From]) == 0 {
 		return c
 	}
 	d := c.with(s.Field, set)
@@ -267,6 +267,12 @@ func (s Assign) apply(c *class) *class {
 		d.setOpaque(s.Field, why)
 	}
 	return d
+}
+
+// takes reports a value made of another field; a packet without that field
+// keeps its own (xt_connmark.c: no connection, no change).
+func (s Assign) takes() bool {
+	return s.Unknown == "" && !s.Open && s.Values == nil && s.Mask != (Value{})
 }
 
 func (s Assign) value(c *class) (Set, string) {
