@@ -56,8 +56,8 @@ func BenchmarkPorts(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lines, "ns/line")
 }
 
-// BenchmarkUnknown is what a line costs that no dialect knows.
-func BenchmarkUnknown(b *testing.B) {
+// BenchmarkNoDialect is what a line costs that no dialect knows.
+func BenchmarkNoDialect(b *testing.B) {
 	l := []byte("Jun  8 14:34:33 gw sshd[4711]: Failed password for invalid user admin from 198.51.100.7 port 50022 ssh2")
 	p := New(Options{Now: readAt})
 	var e Event
