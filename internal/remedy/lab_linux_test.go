@@ -123,6 +123,8 @@ type lab struct {
 	t     *testing.T
 	ns    *nettest.NS
 	state string
+	// machine is what Confirm, Undo and List are given.
+	machine Machine
 }
 
 func newLab(t *testing.T) *lab {
@@ -155,7 +157,7 @@ func (l *lab) ended() {
 }
 
 func (l *lab) options(within time.Duration, load ...Load) Options {
-	return Options{StateDir: l.state, Load: load, Within: within, Guard: guardCommand()}
+	return Options{StateDir: l.state, Load: load, Within: within, Guard: guardCommand(), Machine: l.machine}
 }
 
 func (l *lab) prepare(o Options) (p *Plan, err error) {
@@ -185,18 +187,37 @@ func (l *lab) mustApply(o Options) *Applied {
 }
 
 func (l *lab) confirm() (d *Decided, err error) {
-	l.ns.Do(func() { d, err = Confirm(l.t.Context(), l.state, Machine{}) })
+	l.ns.Do(func() { d, err = Confirm(l.t.Context(), l.state, l.machine) })
 	return d, err
 }
 
 func (l *lab) undo() (d *Decided, err error) {
-	l.ns.Do(func() { d, err = Undo(l.t.Context(), l.state, Machine{}) })
+	l.ns.Do(func() { d, err = Undo(l.t.Context(), l.state, l.machine) })
 	return d, err
+}
+
+// later is the machine's clock, some time ahead, maybe after a restart.
+type later struct {
+	machineClock
+	by   time.Duration
+	boot string
+}
+
+func (c later) SinceBoot() (time.Duration, error) {
+	since, err := c.machineClock.SinceBoot()
+	return since + c.by, err
+}
+
+func (c later) Boot() (string, error) {
+	if c.boot != "" {
+		return c.boot, nil
+	}
+	return c.machineClock.Boot()
 }
 
 func (l *lab) list() []Listed {
 	l.t.Helper()
-	list, err := List(l.t.Context(), l.state, Machine{})
+	list, err := List(l.t.Context(), l.state, l.machine)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -205,16 +226,29 @@ func (l *lab) list() []Listed {
 
 // rules is everything that filters, without counters: nftables, and the
 // legacy tables where they exist.
-func (l *lab) rules() string {
+func (l *lab) rules() (out string) {
 	l.t.Helper()
-	out := l.ns.Run("nft", "-s", "list", "ruleset")
-	for _, program := range []string{"iptables", "ip6tables"} {
-		names := l.ns.Script("cat /proc/net/" + strings.Replace(program, "tables", "_tables_names", 1) + " 2>/dev/null || true")
-		for _, table := range strings.Fields(names) {
-			out += legacyRules(l.ns.Run(program+"-legacy-save", "-t", table))
+	l.ns.Do(func() {
+		out = l.tool("nft", "-s", "list", "ruleset")
+		for _, program := range []string{"iptables", "ip6tables"} {
+			file := strings.Replace(program, "tables", "_tables_names", 1)
+			names, _ := os.ReadFile("/proc/thread-self/net/" + file) // none without legacy tables
+			for _, table := range strings.Fields(string(names)) {
+				out += legacyRules(l.tool(program+"-legacy-save", "-t", table))
+			}
 		}
-	}
+	})
 	return out
+}
+
+// tool runs a program on the calling thread, so in its namespace.
+func (l *lab) tool(name string, args ...string) string {
+	l.t.Helper()
+	out, err := run(context.Background(), nil, name, args...)
+	if err != nil {
+		l.t.Error(err)
+	}
+	return string(out)
 }
 
 // legacyRules drops comments, and counters of policies.
@@ -245,7 +279,7 @@ func (l *lab) await(want string, most time.Duration) time.Duration {
 		if time.Since(begun) > most {
 			l.t.Fatalf("not restored after %s:\n%s\nwant:\n%s\n%s", most, got, want, l.logs())
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
