@@ -25,38 +25,65 @@ func readCiscoIOS(p *Parser, l *line, e *Event) bool {
 			return false
 		}
 	}
-	read := iosReader(m)
-	if read == nil {
+	kind := iosKind(m)
+	if kind == iosNone {
 		return false
 	}
 	e.Time = p.deviceTime(outer, l.when)
 	s := scan{rest: m.text}
-	if read(&s, e) && e.whole() {
+	if s.ios(kind, e) && e.whole() {
 		return true
 	}
 	return p.noEvent()
 }
 
-func iosReader(m mnemonic) func(*scan, *Event) bool {
+// Kinds of messages.
+const (
+	iosNone = iota
+	iosRate
+	iosList
+	iosNexus
+	iosZone
+	iosSession
+	iosTotal
+)
+
+func iosKind(m mnemonic) int {
 	switch {
 	case bytes.Contains(m.name, []byte("ACCESSLOGRL")):
-		return (*scan).iosMissed
+		return iosRate
 	case bytes.Contains(m.name, []byte("ACCESSLOG")):
-		return (*scan).iosACL
+		return iosList
 	case hasPrefix(m.facility, "ACLLOG"):
-		return (*scan).nxosACL
+		return iosNexus
 	case string(m.facility) != "FW":
-		return nil
+		return iosNone
 	}
 	switch string(m.name) {
 	case "DROP_PKT", "PASS_PKT":
-		return (*scan).iosFirewall
+		return iosZone
 	case "SESS_AUDIT_TRAIL", "SESS_AUDIT_TRAIL_START":
-		return (*scan).iosAudit
+		return iosSession
 	case "LOG_SUMMARY":
-		return (*scan).iosSummary
+		return iosTotal
 	}
-	return nil
+	return iosNone
+}
+
+func (s *scan) ios(kind int, e *Event) bool {
+	switch kind {
+	case iosRate:
+		return s.iosMissed(e)
+	case iosList:
+		return s.iosACL(e)
+	case iosNexus:
+		return s.nxosACL(e)
+	case iosZone:
+		return s.iosFirewall(e)
+	case iosSession:
+		return s.iosAudit(e)
+	}
+	return s.iosSummary(e)
 }
 
 // iosMissed: access-list logging rate-limited or missed N packets.

@@ -291,8 +291,10 @@ func (g *gather) when(p *Parser) int64 {
 
 // joined reads a time from its parts; without a date the other is all of it.
 func (p *Parser) joined(date, clock, zone []byte) int64 {
-	var buf [64]byte
-	b := append(buf[:0], date...)
+	if len(date)+len(clock)+len(zone)+2 > len(p.parts) {
+		return 0
+	}
+	b := append(p.parts[:0], date...)
 	for _, part := range [...][]byte{clock, zone} {
 		if len(b) > 0 && len(part) > 0 {
 			b = append(b, ' ')

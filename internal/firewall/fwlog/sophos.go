@@ -30,10 +30,9 @@ func (p *Parser) utmTime(b []byte) int64 {
 	if len(b) < 19 || b[4] != ':' || b[7] != ':' || b[10] != '-' {
 		return 0
 	}
-	var buf [19]byte
-	copy(buf[:], b)
-	buf[4], buf[7], buf[10] = '-', '-', ' '
-	when, _ := p.parseStamp(buf[:])
+	t := p.parts[:copy(p.parts[:], b[:19])]
+	t[4], t[7], t[10] = '-', '-', ' '
+	when, _ := p.parseStamp(t)
 	return when
 }
 
