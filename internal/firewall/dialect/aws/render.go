@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +60,9 @@ func Render(w io.Writer, f *rulefile.File, o RenderOptions) (notes []string, err
 		made[i] = madeGroup{ID: o.GroupID, Name: name, Description: description("what " + name + " permits to " + permits.Addresses(g.To)), Ingress: out.permissions(g.Regions)}
 		if len(groups) > 1 {
 			made[i].Name = fmt.Sprintf("%s-%d", name, i+1)
-			out.notes = append(out.notes, fmt.Sprintf("attach the group %s to %s", made[i].Name, permits.Addresses(g.To)))
+		}
+		if to := permits.Addresses(g.To); to != "any" || len(groups) > 1 {
+			out.notes = append(out.notes, fmt.Sprintf("attach the group %s to %s", cmp.Or(o.GroupID, made[i].Name), to))
 		}
 	}
 	var doc any = commandLine(made)
@@ -103,6 +106,7 @@ func description(s string) string {
 		return ' '
 	}, s)
 	s = strings.NewReplacer("${", "{", "%{", "{").Replace(s) // no templates for Terraform
+	s = strings.Join(strings.Fields(s), " ")
 	return strings.TrimSpace(s[:min(len(s), 255)])
 }
 

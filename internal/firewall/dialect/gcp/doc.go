@@ -1,6 +1,6 @@
 // Package gcp reads the firewalls of Google Cloud's VPC networks.
 //
-// Read takes JSON documents, one after the other, and tells them apart by
+// Read takes JSON or YAML documents, one after the other, and tells them apart by
 // their keys: VPC firewall rules (`gcloud compute firewall-rules list --format
 // json`, the API's resources, what aerleon and capirca write), firewall
 // policies (`gcloud compute network-firewall-policies describe`, hierarchical

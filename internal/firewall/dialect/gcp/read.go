@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,13 +25,13 @@ type Options struct {
 // ErrFormat is returned for documents without a firewall rule.
 var ErrFormat = errors.New("no firewall rules of Google Cloud")
 
-// Read reads JSON documents. See the package comment for their forms.
+// Read reads JSON or YAML documents. See the package comment for their forms.
 func Read(in io.Reader, o Options) (*ruleset.RuleSet, []problem.Problem, error) {
 	data, err := document.Bytes(in)
 	if err != nil {
 		return nil, nil, err
 	}
-	docs, err := document.JSON(data)
+	docs, err := documents(data)
 	r := &reader{opt: o}
 	for _, d := range docs {
 		r.document(d, 0)
@@ -46,6 +47,29 @@ func Read(in io.Reader, o Options) (*ruleset.RuleSet, []problem.Problem, error) 
 		return nil, r.problems.All(), ErrFormat
 	}
 	return set, r.problems.All(), nil
+}
+
+// looksYAML reports text with a key or an item that rules in YAML have.
+var looksYAML = regexp.MustCompile(`(?m)^(?:- |\s*)(?:allowed|denied|match|IPProtocol|sourceRanges|destinationRanges|firewallPolicy):`)
+
+// documents reads JSON, or YAML as gcloud prints it.
+func documents(data []byte) (docs []*document.Node, err error) {
+	if document.IsJSON(data) {
+		return document.JSON(data)
+	}
+	if !looksYAML.Match(data) {
+		return nil, ErrFormat
+	}
+	for _, p := range document.Parts(data) {
+		n, err := p.Node()
+		if err != nil {
+			return docs, err
+		}
+		if n != nil {
+			docs = append(docs, n)
+		}
+	}
+	return docs, nil
 }
 
 const both = ruleset.IPv4 | ruleset.IPv6

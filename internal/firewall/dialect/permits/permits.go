@@ -71,7 +71,7 @@ type Policy struct {
 }
 
 // mostRegions bounds what a file may become.
-const mostRegions = 50_000
+const mostRegions = 20_000
 
 // ErrTooMany is returned for a file whose denials cut its permits into more
 // regions than are written.
@@ -96,12 +96,12 @@ func Of(f *rulefile.File, able Able) (*Policy, error) {
 		}
 		whole := []Region{region}
 		if r.Action == rulefile.Permit {
-			p.Permits = append(p.Permits, within(minus(whole, denied), able.For)...)
+			p.Permits = append(p.Permits, tidy(within(minus(whole, denied), able.For))...)
 			permitted = append(permitted, region)
 			continue
 		}
 		if denied = append(denied, region); able.Denials && !region.everything() {
-			p.Denials = append(p.Denials, within(minus(whole, permitted), able.For)...)
+			p.Denials = append(p.Denials, tidy(within(minus(whole, permitted), able.For))...)
 		}
 	}
 	if len(p.Permits)+len(p.Denials) > mostRegions {
@@ -217,9 +217,9 @@ func types(list []rulefile.ICMPType) ruleset.Set {
 // minus takes regions away from regions.
 func minus(from, away []Region) []Region {
 	for i := range away {
-		var rest []Region
-		for _, r := range from {
-			rest = append(rest, r.minus(&away[i])...)
+		rest := make([]Region, 0, len(from)+dimensions)
+		for j := range from {
+			rest = from[j].minus(&away[i], rest)
 		}
 		if from = rest; len(from) > mostRegions {
 			return from
@@ -228,20 +228,22 @@ func minus(from, away []Region) []Region {
 	return from
 }
 
-// minus divides what is left of r by the dimensions in their order.
-func (r Region) minus(o *Region) (out []Region) {
+// minus adds what is left of r to a list, divided by the dimensions in their
+// order.
+func (r *Region) minus(o *Region, out []Region) []Region {
 	for d := range r.Sets {
 		if !r.Sets[d].Meets(o.Sets[d]) {
-			return []Region{r}
+			return append(out, *r)
 		}
 	}
-	for d := range r.Sets {
-		if rest := r.Sets[d].Minus(o.Sets[d]); len(rest) > 0 {
-			part := r
+	left := *r
+	for d := range left.Sets {
+		if rest := left.Sets[d].Minus(o.Sets[d]); len(rest) > 0 {
+			part := left
 			part.Sets[d] = rest
 			out = append(out, part)
 		}
-		r.Sets[d] = r.Sets[d].And(o.Sets[d])
+		left.Sets[d] = left.Sets[d].And(o.Sets[d])
 	}
 	return out
 }
@@ -265,6 +267,25 @@ func within(in []Region, prefixes []netip.Prefix) (out []Region) {
 			r.Sets[To] = r.Sets[To].And(meant)
 		}
 		out = append(out, r)
+	}
+	return out
+}
+
+// tidy forgets the other family's destinations of regions whose sources are of
+// one family, so that all of a family is said as any.
+func tidy(in []Region) (out []Region) {
+	for _, r := range in {
+		for _, family := range []ruleset.Set{values.IPv4(), values.IPv6()} {
+			if r.Sets[From].Within(family) {
+				r.Sets[To] = r.Sets[To].And(family)
+				if r.Sets[To].Equal(family) {
+					r.Sets[To] = Full(To)
+				}
+			}
+		}
+		if len(r.Sets[To]) > 0 {
+			out = append(out, r)
+		}
 	}
 	return out
 }

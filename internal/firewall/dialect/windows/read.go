@@ -73,16 +73,18 @@ func (r *reader) once(line int, text, why string) {
 var (
 	registryRule = regexp.MustCompile(`v[0-9]{1,3}\.[0-9]{1,3}\|[A-Za-z0-9_]+=`)
 	showRule     = regexp.MustCompile(`(?im)^rule name:`)
-	command      = regexp.MustCompile(`(?im)^[^:#\r\n]*\b(advfirewall\s+(firewall\s+)?(add|set)\b|add\s+rule\s+name=|New-NetFirewallRule\b)`)
-	listed       = regexp.MustCompile(`(?im)^(DisplayName|Direction|Action)\s*:\s`)
-	dashes       = regexp.MustCompile(`(?m)^[^\r\n:]+:[^\r\n]*\r?\n-{30,}\r?$`)
-	profileText  = regexp.MustCompile(`(?im)^(domain|private|public) profile settings:`)
+	command      = regexp.MustCompile(`(?im)^[^:#\r\n]*\b(advfirewall\s+(firewall\s+)?(add|set)\b|add\s+rule\s+name=|(New|Remove)-NetFirewallRule\b|Set-NetFirewallProfile\b)`)
+	listedAction = regexp.MustCompile(`(?im)^Action {2,}:\s`)
+	listedWay    = regexp.MustCompile(`(?im)^Direction {2,}:\s`)
+	// netsh in another language: a name, 70 dashes, aligned properties.
+	foreign     = regexp.MustCompile(`(?m)^[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n-{60,80}\r?\n(?:[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n){3}`)
+	profileText = regexp.MustCompile(`(?im)^(domain|private|public) profile settings:`)
 )
 
 // text finds the form.
 func (r *reader) text(data []byte) error {
 	switch {
-	case bytes.HasPrefix(data, []byte("regf")) || bytes.IndexByte(data[:min(len(data), 4096)], 0) >= 0:
+	case bytes.HasPrefix(data, []byte("regf")): // a registry hive
 		return ErrBinary
 	case document.IsJSON(data):
 		return r.json(data)
@@ -94,9 +96,9 @@ func (r *reader) text(data []byte) error {
 		r.script(string(data))
 	case isCSV(data):
 		return r.csv(data)
-	case listed.Match(data):
+	case listedAction.Match(data) && listedWay.Match(data):
 		r.list(string(data))
-	case dashes.Match(data):
+	case foreign.Match(data):
 		return ErrLanguage
 	default:
 		return ErrFormat
