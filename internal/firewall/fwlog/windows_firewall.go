@@ -56,6 +56,9 @@ func (p *Parser) windowsHeader(b []byte) bool {
 	for name := w.next(); name != nil && len(codes) < 64; name = w.next() {
 		codes = append(codes, uint8(windowsColumn(name)))
 	}
+	if len(codes) < 8 {
+		return false
+	}
 	p.setColumns("windows-firewall", fields, codes)
 	return p.noEvent()
 }
@@ -176,13 +179,17 @@ func (p *Parser) windowsLine(b []byte, codes []uint8, e *Event) bool {
 	if len(trimLeft(w.rest)) > 0 || !windowsWord(action) || path != nil && !windowsPath(path) {
 		return false
 	}
+	if codes[0] == uint8(fDate) && codes[1] == uint8(fTime) { // as always
+		e.Time, _ = p.stamp(b)
+	} else {
+		e.Time = g.when(p)
+	}
 	return p.windowsEvent(&g, action, path, info)
 }
 
 func (p *Parser) windowsEvent(g *gather, action, path, info []byte) bool {
 	e := g.e
 	e.Action, e.Ends = windowsAction(action)
-	e.Time = g.when(p)
 	if string(action) == "INFO-EVENTS-LOST" {
 		e.Limited = true
 		e.Suppressed, _ = parseUint(info)
