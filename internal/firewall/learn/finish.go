@@ -25,12 +25,25 @@ func (l *Learner) Finish() (*rulefile.File, *Report, error) {
 	cells := e.reduce(e.cells())
 	f := e.file()
 	f.Rules = append(f.Rules, e.stated()...)
+	f.Rules = append(f.Rules, e.denyDead(cells, e.room(len(f.Rules)+len(cells)))...)
 	for _, c := range cells {
 		f.Rules = append(f.Rules, e.rule(c))
 	}
 	e.report.Rules = len(f.Rules)
 	f.CannotKnow = e.cannotKnow()
 	return f, e.report, nil
+}
+
+// room is how many rules there may be beside so many.
+func (e *evidence) room(n int) int {
+	switch most := e.opt.MaxRules; {
+	case most < 0:
+		return deadRules
+	case most == 0:
+		return max(DefaultMaxRules-n, 0)
+	default:
+		return max(most-n, 0)
+	}
 }
 
 func (l *Learner) evidence() *evidence {

@@ -198,6 +198,9 @@ func (e *evidence) reduce(cells []*cell) []*cell {
 	if most == 0 {
 		most, limit = DefaultMaxRules, needed
 	}
+	if most > 0 { // the policy's own rules are counted too
+		most = max(most-len(e.opt.Policy.Operators)-len(e.opt.Policy.Protected), 1)
+	}
 	if e.opt.Tightness >= 0.95 {
 		limit = min(limit, 0)
 	}

@@ -59,7 +59,7 @@ func share(t testing.TB, f *rulefile.File, flows []*exposure.Flow) float64 {
 // default options: next-day work passes, scans and one-offs do not, nor do
 // random probes from segment to segment.
 func TestSegmentedNetworks(t *testing.T) {
-	for _, c := range []struct{ days, bits, seeds int }{{1, 24, 20}, {3, 24, 6}, {2, 26, 8}, {2, 21, 8}, {1, 22, 8}} {
+	for _, c := range []struct{ days, bits, seeds int }{{1, 24, 8}, {3, 24, 3}, {2, 26, 4}, {2, 21, 4}, {1, 22, 4}} {
 		for seed := range uint64(c.seeds) {
 			days := c.days
 			t.Run(fmt.Sprintf("%d days, segments of %d bits, seed %d", days, c.bits, seed), func(t *testing.T) {
@@ -119,18 +119,18 @@ func otrfDay(t testing.TB, day string) []*exposure.Flow {
 	return out
 }
 
+// A domain of the OTRF data, cut in two by time: what is established in the
+// second half of a day passes by rules of the first. (The two days are of two
+// attacks with other hosts and other servers: the second is not the first's
+// next day.)
 func TestOTRFDays(t *testing.T) {
-	one, two := otrfDay(t, "day1"), otrfDay(t, "day2")
-	f, _ := mustLearn(t, seq(one), Defaults())
-	r := replay(t, f, two)
-	t.Logf("%d rules, established %d of %d, attempts %d of %d\n%s", len(f.Rules), r.EstablishedPermitted, r.Established, r.AttemptsPermitted, r.Attempts, f.Text())
-	for _, day := range [][]*exposure.Flow{one, two} {
-		half := len(day) / 2
-		f, _ := mustLearn(t, seq(day[:half]), Defaults())
-		r := replay(t, f, day[half:])
-		t.Logf("%d rules, established %d of %d, attempts %d of %d\n%s", len(f.Rules), r.EstablishedPermitted, r.Established, r.AttemptsPermitted, r.Attempts, f.Text())
-		for _, x := range r.Examples {
-			t.Logf("cut: %s %s -> %s:%d", x.Flow.Proto, x.Flow.Client, x.Flow.Server, x.Flow.ServerPort)
+	for day, least := range map[string]float64{"day1": 0.99, "day2": 0.94} {
+		list := otrfDay(t, day)
+		half := len(list) / 2
+		f, _ := mustLearn(t, seq(list[:half]), Defaults())
+		r := replay(t, f, list[half:])
+		if got := float64(r.EstablishedPermitted) / float64(r.Established); got < least || r.AttemptsPermitted > 1 || len(f.Rules) > DefaultMaxRules {
+			t.Errorf("%s: %d rules, %d of %d established, %d of %d attempts\n%s", day, len(f.Rules), r.EstablishedPermitted, r.Established, r.AttemptsPermitted, r.Attempts, f.Text())
 		}
 	}
 }

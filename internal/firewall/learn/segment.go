@@ -169,14 +169,23 @@ func joinSmall(blocks []*block, bits int) []*block {
 	return out
 }
 
-// differ reports blocks of several hosts each that have less than a third of
-// their services in common.
+// differ reports blocks of which each has services of its own: of those that
+// half of the hosts of either have to do with (and three at least, so that
+// chance makes none), less than a third are common.
 func differ(a, b *block) bool {
-	if len(a.hosts) < 3 || len(b.hosts) < 3 {
-		return false
+	same, all := common(a, b, func(uses, hosts int) bool { return uses >= 3 && uses*2 >= hosts })
+	return same*3 < all && a.own() && b.own()
+}
+
+// own reports blocks in which there is a service that half of the hosts, and
+// three at least, have to do with.
+func (b *block) own() bool {
+	for _, n := range b.uses {
+		if n >= 3 && n*2 >= len(b.hosts) {
+			return true
+		}
 	}
-	same, all := common(a, b)
-	return same*3 < all
+	return false
 }
 
 // joinLevel joins neighbours that share a prefix of so many bits and are
@@ -236,17 +245,17 @@ func (e *evidence) usesOf(ids []uint32) map[uint32]int {
 	return uses
 }
 
-// alike reports blocks that have two thirds of their services in common.
+// alike reports blocks that have two thirds of the services in common that a
+// third of their hosts have to do with.
 func alike(a, b *block) bool {
-	same, all := common(a, b)
+	same, all := common(a, b, func(uses, hosts int) bool { return uses*3 >= hosts })
 	return all > 0 && same*3 >= all*2
 }
 
-// common counts the services that a third of either's hosts have to do with,
-// and those that a third of both have.
-func common(a, b *block) (same, all int) {
+// common counts the services that are typical of either block, and of both.
+func common(a, b *block, typical func(uses, hosts int) bool) (same, all int) {
 	for svc := range merged(a.uses, b.uses) {
-		inA, inB := a.uses[svc]*3 >= len(a.hosts), b.uses[svc]*3 >= len(b.hosts)
+		inA, inB := typical(a.uses[svc], len(a.hosts)), typical(b.uses[svc], len(b.hosts))
 		if inA || inB {
 			all++
 		}
