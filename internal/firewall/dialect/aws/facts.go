@@ -79,23 +79,29 @@ func (r *reader) prefixList(n *document.Node) {
 	r.lists[id] = ruleset.Union(r.lists[id], set)
 }
 
-// members are the addresses of a group's members, as far as the documents
-// tell: they do when they list the group itself, interfaces of its account,
-// or an interface that is a member.
-func (r *reader) members(id, owner string) (ruleset.Set, bool) {
-	set, known := ruleset.Set{}, false
+// members are the addresses of a group's members as far as the documents
+// tell, and the addresses of which they do not: none when they list the group
+// itself and interfaces of its account, or an interface that is a member;
+// otherwise those that are no interface's of theirs.
+func (r *reader) members(id, owner string) (members, untold ruleset.Set) {
 	if addrs, ok := r.opt.Members[id]; ok {
 		for _, a := range addrs {
-			set = ruleset.Union(set, ruleset.Of(ruleset.Address(a)))
+			members = ruleset.Union(members, ruleset.Of(ruleset.Address(a)))
 		}
-		return set, true
+		return members, nil
 	}
 	listed := r.byID[id] != nil && r.byID[id].described
+	told, all := ruleset.Set{}, false
 	for _, c := range r.cards {
-		known = known || listed && (owner == "" || c.owner == "" || c.owner == owner)
+		if owner == "" || c.owner == "" || c.owner == owner {
+			told, all = ruleset.Union(told, c.addrs), all || listed
+		}
 		if slices.Contains(c.groups, id) {
-			set, known = ruleset.Union(set, c.addrs), true
+			members, all = ruleset.Union(members, c.addrs), true
 		}
 	}
-	return set, known
+	if all {
+		return members, nil
+	}
+	return members, ruleset.SAddr.Except(told)
 }

@@ -188,10 +188,12 @@ func (r *reader) peerExpr(v peer, direction int) ruleset.Expr {
 		atom.Why = fmt.Sprintf("the entries of prefix list %s", v.text)
 	case member:
 		id := r.groupNamed(v.text)
-		if s, ok := r.members(id, v.owner); ok {
-			return ruleset.In{Field: field, Set: s}
+		members, untold := r.members(id, v.owner)
+		if len(untold) == 0 {
+			return ruleset.In{Field: field, Set: members}
 		}
 		atom.Why = fmt.Sprintf("whether the %s is a member of %s", field, id)
+		return ruleset.Any{ruleset.In{Field: field, Set: members}, ruleset.All{ruleset.In{Field: field, Set: untold}, atom}}
 	case notLiteral:
 		atom.Why = v.text
 	}

@@ -14,12 +14,18 @@ import (
 // JSON syntax: type, then name, then the body or a list of bodies.
 func (r *reader) configuration(n *document.Node) {
 	for types := range n.Each() {
-		for kind, names := range types.Fields() {
-			for name, bodies := range names.Fields() {
-				for body := range bodies.Each() {
-					r.resource(kind, kind+"."+name, body)
-				}
+		for kind, list := range types.Fields() {
+			for names := range list.Each() {
+				r.named(kind, names)
 			}
+		}
+	}
+}
+
+func (r *reader) named(kind string, names *document.Node) {
+	for name, bodies := range names.Fields() {
+		for body := range bodies.Each() {
+			r.resource(kind, kind+"."+name, body)
 		}
 	}
 }
