@@ -20,6 +20,13 @@
 //	never-scan:               # what `portreeve scan` never asks, whatever is typed
 //	  - 10.0.9.0/24
 //	  - 2001:db8::5           # addresses and prefixes; names are refused
+//	segments:                 # named networks, for `portreeve rules learn`
+//	  - name: clients
+//	    networks: [10.1.0.0/16]
+//	operators:                # whom no rule set may cut off
+//	  - from: 10.9.0.0/24
+//	    ports: [22/tcp]
+//	    reason: administrators
 //
 // The package holds no state, does no I/O and knows no clock: callers pass
 // bytes and times. What is valid: at most 1 MiB, 10,000 entries.

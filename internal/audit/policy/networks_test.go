@@ -86,3 +86,21 @@ func TestNetworksCountAsEntries(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Segments and operators are read, and what says nothing is refused.
+func TestSegments(t *testing.T) {
+	good := "version: 1\nsegments:\n  - name: clients\n    networks: [10.1.0.0/16, 2001:db8::/64]\noperators:\n  - from: 10.9.0.1\n    ports: [22/tcp]\n    reason: us\n"
+	p, err := Parse([]byte(good))
+	if err != nil || len(p.Segments) != 1 || len(p.Segments[0].Networks) != 2 || len(p.Operators) != 1 || p.Operators[0].From.Bits() != 32 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, bad := range []string{
+		"version: 1\nsegments:\n  - name: clients\n", "version: 1\nsegments:\n  - networks: [10.0.0.0/8]\n",
+		"version: 1\nsegments:\n  - {name: a, networks: [10.0.0.0/8]}\n  - {name: a, networks: [11.0.0.0/8]}\n",
+		"version: 1\noperators:\n  - reason: us\n", "version: 1\nsegments:\n  - {name: a, networks: [10.0.0.1/8]}\n",
+	} {
+		if _, err := Parse([]byte(bad)); err == nil {
+			t.Errorf("taken: %s", bad)
+		}
+	}
+}

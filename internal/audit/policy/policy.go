@@ -26,6 +26,9 @@ type Policy struct {
 	// large they are; NeverScan is what it never asks.
 	Owned     []Network `yaml:"owned"`
 	NeverScan []Network `yaml:"never-scan"`
+	// Segments and Operators are for `portreeve rules`.
+	Segments  []Segment  `yaml:"segments"`
+	Operators []Operator `yaml:"operators"`
 }
 
 // Expect is one thing that should be open. Empty fields match everything.
@@ -91,7 +94,7 @@ func (p *Policy) check() error {
 	if p.Version != 1 {
 		return &Error{What: fmt.Sprintf("version: this program reads version 1, the file says %d (write `version: 1`)", p.Version)}
 	}
-	if n := len(p.Expect) + len(p.Protected) + len(p.Owned) + len(p.NeverScan); n > MaxEntries {
+	if n := len(p.Expect) + len(p.Protected) + len(p.Owned) + len(p.NeverScan) + len(p.Segments) + len(p.Operators); n > MaxEntries {
 		return &Error{What: fmt.Sprintf("a policy may hold %d entries, this one has %d", MaxEntries, n)}
 	}
 	for i, e := range p.Expect {
@@ -106,6 +109,9 @@ func (p *Policy) check() error {
 		if e.Port.First == 0 {
 			return &Error{What: fmt.Sprintf("protected, entry %d: `port` is missing", i+1)}
 		}
+	}
+	if err := p.checkSegments(); err != nil {
+		return err
 	}
 	return p.checkNetworks()
 }
