@@ -48,10 +48,9 @@ func readAzureFirewall(p *Parser, l *line, e *Event) bool {
 
 // azfw is what was met of a record.
 type azfw struct {
-	g         gather
-	category  []byte
-	msg       []byte
-	translate []byte
+	g        gather
+	category []byte
+	msg      []byte
 }
 
 func (p *Parser) azfwRecord(b []byte, e *Event) bool {

@@ -10,11 +10,11 @@ import "bytes"
 //	 "dest_port":22,"protocol":6},"disposition":"DENIED","rule_details":{"reference":
 //	 "network:default/firewall:deny-ssh","direction":"INGRESS",…},…},"timestamp":"2024-…Z",…}
 type gcpRecord struct {
-	g                     gather
-	payload, entry, start int64
-	denied                []byte // disposition
-	direction             []byte
-	connected             bool
+	g            gather
+	entry, start int64
+	denied       []byte // disposition
+	direction    []byte
+	connected    bool
 }
 
 // readGCPFirewall reads firewall rules logging: allowed and denied.
