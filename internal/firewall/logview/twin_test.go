@@ -271,3 +271,21 @@ func TestDistinctSplit(t *testing.T) {
 		}
 	})
 }
+
+// A Result in between changes nothing.
+func TestResultInBetween(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := Options{Limits: Limits{Distinct: rapid.IntRange(1, 400).Draw(t, "distinct")}}
+		often, once := New(o), New(o)
+		for _, e := range rapid.SliceOfN(rapid.Custom(drawEvent), 0, 150).Draw(t, "events") {
+			often.Add(&e)
+			once.Add(&e)
+			if rapid.IntRange(0, 9).Draw(t, "now") == 0 {
+				often.Result()
+			}
+		}
+		if d := gocmp.Diff(once.Result(), often.Result(), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+			t.Fatalf("(-once +often):\n%s", d)
+		}
+	})
+}
