@@ -382,4 +382,11 @@ func (a *addresses) expr(f ruleset.Field) ruleset.Expr {
 	return parts
 }
 
-func prefixSet(p netip.Prefix) *addresses { return &addresses{set: ruleset.Prefix(p)} }
+// prefixSet is a prefix's addresses; those of IPv4 are no part of "::/0".
+func prefixSet(p netip.Prefix) *addresses {
+	set := ruleset.Prefix(p)
+	if p.Addr().Is6() {
+		set = set.Minus(ruleset.Prefix(allIPv4))
+	}
+	return &addresses{set: set}
+}

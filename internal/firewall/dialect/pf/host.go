@@ -76,9 +76,9 @@ func (t *table) expr(f ruleset.Field) ruleset.Expr {
 		bits := t.entries[i].prefix.Bits()
 		for ; i < len(t.entries) && t.entries[i].prefix.Bits() == bits; i++ {
 			if t.entries[i].not {
-				sub = append(sub, ruleset.Prefix(t.entries[i].prefix)...)
+				sub = append(sub, prefixSet(t.entries[i].prefix)...)
 			} else {
-				add = append(add, ruleset.Prefix(t.entries[i].prefix)...)
+				add = append(add, prefixSet(t.entries[i].prefix)...)
 			}
 		}
 		set = ruleset.Union(set, add).Minus(ruleset.Union(sub))
@@ -108,6 +108,17 @@ func prefixOf(s string) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(ip, n), true
+}
+
+var allIPv4 = ruleset.Prefix(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
+
+// prefixSet is a network's addresses; those of IPv4 are no part of "::/0".
+func prefixSet(p netip.Prefix) ruleset.Set {
+	set := ruleset.Prefix(p)
+	if p.Addr().Is6() {
+		set = set.Minus(allIPv4)
+	}
+	return set
 }
 
 // hosts reads what follows from and to: one host, or a list. nil is any.
@@ -225,7 +236,7 @@ func (p *parser) addressOrName(f ruleset.Field, t token) (ruleset.Expr, error) {
 		return ruleset.In{Field: f, Set: ruleset.Range(ruleset.Address(lo.Addr()), ruleset.Address(last.Addr()))}, nil
 	}
 	if okLo {
-		return ruleset.In{Field: f, Set: ruleset.Prefix(lo)}, nil
+		return ruleset.In{Field: f, Set: prefixSet(lo)}, nil
 	}
 	if a, b, cut := strings.Cut(t.text, "-"); cut {
 		from, okA := prefixOf(a)
