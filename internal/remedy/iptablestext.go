@@ -7,14 +7,18 @@ import (
 	"strings"
 )
 
-// ourPrefix begins the names of our chains.
-const ourPrefix = "PORTREEVE-"
+// ourPrefix begins the names of the chains that built-in chains lead to. All
+// chains are ours whose name is or begins with portreeve, in either case.
+const (
+	ourPrefix = "PORTREEVE-"
+	ourName   = "portreeve"
+)
 
 // hooks are the built-in chains of the filter table.
 var hooks = []string{"INPUT", "FORWARD", "OUTPUT"}
 
 func isOurs(chain string) bool {
-	return len(chain) > len(ourPrefix) && strings.EqualFold(chain[:len(ourPrefix)], ourPrefix)
+	return strings.EqualFold(chain, ourName) || len(chain) > len(ourPrefix) && strings.EqualFold(chain[:len(ourPrefix)], ourPrefix)
 }
 
 // mostChain is the longest name of a chain that iptables takes.
@@ -89,7 +93,7 @@ func (a *acceptor) chain(f []string) error {
 		}
 		return nil
 	case !isOurs(f[0]) || len(f[0]) > mostChain:
-		return a.wrong("chain %s: the names of our chains begin with %s and have at most %d characters", f[0], ourPrefix, mostChain)
+		return a.wrong("chain %s: the names of our chains begin with %s and have at most %d characters", f[0], ourName, mostChain)
 	}
 	a.declare(f[0])
 	return nil
@@ -130,7 +134,7 @@ func (a *acceptor) rule(s string) error {
 // hooked takes a rule of a built-in chain: the jump to ours is ours to place,
 // others are moved into our chain.
 func (a *acceptor) hooked(counters, s string, f []string) error {
-	if len(f) == 4 && f[2] == "-j" && isOurs(f[3]) {
+	if len(f) == 4 && f[2] == "-j" && strings.EqualFold(f[3], ourPrefix+f[1]) {
 		return nil
 	}
 	a.declare(ourPrefix + f[1])

@@ -1,7 +1,6 @@
 package remedy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,52 +11,85 @@ import (
 // judge asks the rule model what our rules alone do. Packets meet the other
 // tables as before, so what ours do is all that changes.
 type judge struct {
-	host        *ruleset.Host
-	fresh       *ruleset.RuleSet // for the first packet of a connection
-	established *ruleset.RuleSet // for the following ones
-	doubt       string
+	host  *ruleset.Host
+	rules *ruleset.RuleSet
+	doubt string
 }
 
 func newJudge(host *ruleset.Host, loaded []*Present) *judge {
-	j := &judge{host: host, fresh: &ruleset.RuleSet{}, established: &ruleset.RuleSet{}}
+	j := &judge{host: host, rules: &ruleset.RuleSet{}}
 	for _, p := range loaded {
-		j.fresh.Chains = append(j.fresh.Chains, p.Chains...)
+		j.rules.Chains = append(j.rules.Chains, p.Chains...)
 		if p.Doubt != "" {
 			j.doubt = p.Doubt
 		}
 	}
-	j.established.Chains = asEstablished(j.fresh.Chains)
-	j.fresh.Prepare()
-	j.established.Prepare()
-	if why := sendsLess(j.fresh.Chains); why != "" {
-		j.doubt = why
-	}
+	j.rules.Prepare()
 	return j
 }
 
-// protocol numbers (IANA).
-const protoTCP = 6
+const protoTCP = 6 // IANA
 
-// session says whether a session may go on and begin again; why not is for
-// people.
+// session says whether a session may begin again and go on, both ways; why
+// not is for people.
 func (j *judge) session(s Session) (ok bool, why string) {
 	if j.doubt != "" {
 		return false, "it cannot be told what the rules do: " + j.doubt
 	}
-	for _, ask := range []struct {
-		rules *ruleset.RuleSet
-		what  string
-		from  ruleset.Sender
-	}{
-		{j.fresh, "a new connection", ruleset.Sender{Addr: s.Peer.Addr(), Interface: s.Device, Ordinary: true}},
-		{j.established, "the session's packets", ruleset.Sender{Addr: s.Peer.Addr(), Port: s.Peer.Port(), Interface: s.Device, Ordinary: true}},
-	} {
-		a := ask.rules.Ask(j.host, ruleset.Query{Proto: protoTCP, Addr: s.Local.Addr(), Port: s.Local.Port(), From: ask.from})
-		if !lets(a, s) {
-			return false, ask.what + " would " + verdict(a)
-		}
+	a := j.rules.Ask(j.host, ruleset.Query{Proto: protoTCP, Addr: s.Local.Addr(), Port: s.Local.Port(),
+		From: ruleset.Sender{Addr: s.Peer.Addr(), Interface: s.Device, Ordinary: true}})
+	if !lets(a, s) {
+		return false, "a new connection would " + verdict(a)
+	}
+	if !j.hooked() {
+		return true, ""
+	}
+	if why := j.goesOn(s.Peer, s.Local, s.Device, "", ""); why != "" {
+		return false, "what comes in of the session would " + why
+	}
+	if why := j.answers(s); why != "" {
+		return false, "what this host sends in the session would " + why
 	}
 	return true, ""
+}
+
+// answers asks each chain that sees what this host sends.
+func (j *judge) answers(s Session) string {
+	for _, ch := range j.rules.Chains {
+		if ch.Hook != ruleset.Output && ch.Hook != ruleset.Postrouting {
+			continue
+		}
+		if s.Device == "" {
+			return "meet rules, and it is not known by which interface it leaves"
+		}
+		if why := j.goesOn(s.Local, s.Peer, "", s.Device, ch.Title); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// hooked reports that any packet meets our rules at all.
+func (j *judge) hooked() bool {
+	return slices.ContainsFunc(j.rules.Chains, func(ch *ruleset.Chain) bool { return ch.Hook != ruleset.NoHook })
+}
+
+// ack are the flags of a segment with data (RFC 9293).
+const ack = 0x10
+
+// goesOn asks about a segment of the established connection, at one chain or on
+// its whole way; "" is that it passes.
+func (j *judge) goesOn(from, to netip.AddrPort, in, out, chain string) string {
+	flags, sport, dport := uint8(ack), from.Port(), to.Port()
+	d, err := j.rules.Query(ruleset.Packet{Proto: protoTCP, Src: from.Addr(), Dst: to.Addr(), SrcPort: &sport, DstPort: &dport,
+		In: in, Out: out, State: "established", TCPFlags: &flags}, chain)
+	switch {
+	case err != nil:
+		return "meet rules that are not understood (" + err.Error() + ")"
+	case d.Verdict == ruleset.PermitPacket:
+		return ""
+	}
+	return "be refused, or not certainly pass, by " + d.Rule + " " + d.Why
 }
 
 // lets accepts that only who is on the link reaches a loopback address: so is
@@ -87,48 +119,6 @@ func verdict(a ruleset.Answer) string {
 // refuses reports that what a client sent to a server of this host would be
 // refused now, with the reason.
 func (j *judge) refuses(proto uint8, client netip.Addr, server netip.AddrPort) (bool, string) {
-	a := j.fresh.Ask(j.host, ruleset.Query{Proto: proto, Addr: server.Addr(), Port: server.Port(), From: ruleset.Sender{Addr: client, Ordinary: true}})
+	a := j.rules.Ask(j.host, ruleset.Query{Proto: proto, Addr: server.Addr(), Port: server.Port(), From: ruleset.Sender{Addr: client, Ordinary: true}})
 	return a.Outcome == ruleset.Denied || a.Outcome == ruleset.Partly, verdict(a)
-}
-
-// sendsLess names a chain on the way out that may drop: what this host
-// answers is not judged, so it must be let out.
-func sendsLess(chains []*ruleset.Chain) string {
-	for _, ch := range chains {
-		if (ch.Hook == ruleset.Output || ch.Hook == ruleset.Postrouting) && mayDrop(ch, map[*ruleset.Chain]bool{}) {
-			return fmt.Sprintf("chain %s may drop what this host sends, and that is not judged", ch.Title)
-		}
-	}
-	return ""
-}
-
-func mayDrop(ch *ruleset.Chain, been map[*ruleset.Chain]bool) bool {
-	if been[ch] {
-		return false
-	}
-	been[ch] = true
-	if ch.Hook != ruleset.NoHook && ch.Policy == ruleset.Drop {
-		return true
-	}
-	for _, r := range ch.Rules {
-		if slices.ContainsFunc(r.Steps, func(s ruleset.Step) bool { return stepDrops(s, been) }) {
-			return true
-		}
-	}
-	return false
-}
-
-func stepDrops(s ruleset.Step, been map[*ruleset.Chain]bool) bool {
-	decides := func(d ruleset.Decide) bool {
-		return d.Verdict == ruleset.Drop || d.Target != nil && mayDrop(d.Target, been)
-	}
-	switch s := s.(type) {
-	case ruleset.Decide:
-		return decides(s)
-	case ruleset.Choose:
-		return slices.ContainsFunc(s.Rows, func(c ruleset.Choice) bool { return decides(c.Decide) })
-	case ruleset.Elsewhere, ruleset.Translate:
-		return true
-	}
-	return false
 }

@@ -27,7 +27,44 @@ func (nft) Accept(text []byte) ([]byte, error) {
 	if !s.ours {
 		return nil, fail(Invalid, "the text has no table "+ourTable, nil)
 	}
-	return append(bytes.TrimRight(bytes.Clone(text), "\n"), '\n'), nil
+	return withoutReset(text), nil
+}
+
+// withoutReset drops the lines at the head that delete the table as a whole:
+// it is replaced anyway, and so keeps its place.
+func withoutReset(text []byte) []byte {
+	var out []byte
+	head := true
+	for line := range bytes.Lines(text) {
+		words := strings.Join(strings.Fields(strings.TrimRight(string(line), " \t\r\n;")), " ")
+		switch {
+		case head && slices.Contains([]string{"delete table " + ourTable, "destroy table " + ourTable, "flush table " + ourTable}, words):
+			line = []byte("\n")
+		case words != "" && words[0] != '#' && words != "table "+ourTable && words != "add table "+ourTable:
+			head = false
+		}
+		out = append(out, line...)
+	}
+	return append(bytes.TrimRight(out, "\n"), '\n')
+}
+
+// Model reads rules that are not loaded.
+func (nft) Model(saved []byte) (*Present, error) {
+	text, err := nftables.ReadText(bytes.NewReader(saved), nftables.TextOptions{})
+	if err != nil {
+		return nil, err
+	}
+	p := &Present{Text: saved}
+	for _, t := range text.Tables {
+		p.Chains = append(p.Chains, t.Chains...)
+	}
+	switch {
+	case len(text.Missing) > 0:
+		p.Doubt = text.Missing[0].Why
+	case len(text.Problems) > 0:
+		p.Doubt = fmt.Sprint(text.Problems[0])
+	}
+	return p, nil
 }
 
 func (nft) Read(ctx context.Context, run Runner) (*Present, error) {

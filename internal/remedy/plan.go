@@ -182,7 +182,9 @@ func furniture(ctx context.Context, m Machine, want []byte) (func(Runner), error
 	for _, a := range addrs {
 		if !a.Loopback && !seen[a.Interface] && bytes.Contains(want, []byte(a.Interface)) {
 			seen[a.Interface] = true
-			fmt.Fprintf(&batch, "link add %s type dummy\n", a.Interface)
+			for _, kind := range []string{"dummy", "bridge"} { // whichever the kernel has
+				fmt.Fprintf(&batch, "link add %s type %s\n", a.Interface, kind)
+			}
 		}
 	}
 	return func(run Runner) {
@@ -191,7 +193,7 @@ func furniture(ctx context.Context, m Machine, want []byte) (func(Runner), error
 			_, _ = run(ctx, sets, "ipset", "restore")
 		}
 		if batch.Len() > 0 {
-			_, _ = run(ctx, []byte(batch.String()), "ip", "-batch", "-")
+			_, _ = run(ctx, []byte(batch.String()), "ip", "-force", "-batch", "-")
 		}
 	}, nil
 }
