@@ -24,7 +24,7 @@ func newLogs(s *reader) *logs {
 }
 
 // bothWays are the dialects that write each direction of a connection apart.
-var bothWays = map[string]bool{"aws-vpc": true, "gcp-vpc": true, "azure-flow": true}
+var bothWays = map[string]bool{"aws-vpc": true, "gcp-flow": true}
 
 func (l *logs) line(s *reader, b []byte) {
 	var e fwlog.Event
@@ -82,7 +82,7 @@ func eventFlow(e *fwlog.Event) exposure.Flow {
 }
 
 func direction(e *fwlog.Event) oneWay {
-	w := oneWay{packets: e.Packets, bytes: e.Bytes, in: string(e.In), out: string(e.Out)}
+	w := oneWay{packets: e.Packets, bytes: e.Bytes, in: string(e.In), out: string(e.Out), action: e.Action.String()}
 	w.src, w.dst = e.Src.Unmap(), e.Dst.Unmap()
 	w.proto = exposure.ProtoByNumber(e.Proto)
 	w.srcPort, w.dstPort = e.SrcPort, e.DstPort

@@ -35,9 +35,9 @@ type oneWay struct {
 	packets, bytes uint64
 	first, last    time.Time
 	in, out        string
+	action         string // of a firewall, where its log is the source
 	// syn: a TCP SYN without ACK was in it; synAck: with.
 	syn, synAck bool
-	count       uint64
 }
 
 // pair is a connection: there is the direction seen first.
@@ -132,7 +132,7 @@ func (p *pairs) flow(c *pair) *exposure.Flow {
 		Proto: there.proto, Client: there.src, ClientPort: there.srcPort, Server: there.dst, ServerPort: there.dstPort,
 		PacketsToServer: there.packets, PacketsToClient: back.packets, BytesToServer: there.bytes, BytesToClient: back.bytes,
 		First: earliest(there.first, back.first), Last: latest(there.last, back.last),
-		OrientedBy: by, In: there.in, Out: there.out, Count: c.there.count,
+		OrientedBy: by, In: there.in, Out: there.out, Action: c.there.action,
 	}
 	f.Answered = exposure.FlowUnanswered
 	if c.hasBack {

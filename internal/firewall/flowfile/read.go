@@ -97,7 +97,6 @@ type reader struct {
 	problems []Problem
 	err      error // of each; ends reading
 	format   format
-	mixed    bool // a line of JSON was of another form than the first
 }
 
 // format is how a kind of lines is read.
