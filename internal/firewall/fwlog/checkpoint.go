@@ -10,7 +10,7 @@ import "bytes"
 //	time=2016-04-18 17:11:20|action=drop|orig=192.0.2.1|i/f_dir=inbound|i/f_name=eth1|…|src=…|s_port=1|dst=…|service=53|proto=udp
 //	… - Log [Fields@1.3.6.1.4.1.2620 … src="…" dst="…" proto="6" … svc="443" sport_svc="56530" …]
 //
-// A service is a port; where only its name is told the line is declined. A
+// A service is a port; a name must be one of the well-known. A
 // log of several dropped packets at once (packets:" <src,sport,dst,dport,proto;if> …")
 // gives an event for each.
 func readCheckPoint(p *Parser, l *line, e *Event) bool {
@@ -27,6 +27,8 @@ func readCheckPoint(p *Parser, l *line, e *Event) bool {
 		return p.checkPairs(t, ';', e)
 	case bytes.Contains(t, []byte("Fields@1.3.6.1.4.1.2620")):
 		return p.checkPairs(t, ' ', e)
+	case bytes.Contains(t, []byte("; src: ")) && bytes.Contains(t, []byte("; dst: ")):
+		return p.checkText(t, e)
 	}
 	return false
 }
@@ -34,7 +36,7 @@ func readCheckPoint(p *Parser, l *line, e *Event) bool {
 // checkState is what several fields tell together.
 type checkState struct {
 	g       gather
-	dir     []byte
+	dir     byte // 'i'nbound, 'o'utbound, 0: not told
 	ifc     []byte
 	list    []byte
 	product []byte
@@ -76,6 +78,44 @@ func (p *Parser) checkPairs(b []byte, sep byte, e *Event) bool {
 	return c.event(p, e)
 }
 
+// checkText reads what the command fw log prints:
+//
+//	14:56:39 drop 192.0.2.1 >eth0 LogId: 0; src: 192.0.2.9; s_port: 3456; dst: 198.51.100.1; service: 22; proto: tcp; rule: 4;
+//
+// > is inbound, < is outbound. The day stands in a line of its own.
+func (p *Parser) checkText(b []byte, e *Event) bool {
+	first := bytes.IndexByte(b, ';')
+	head := b[:first]
+	c := checkState{g: gather{e: e, act: checkAction}}
+	w := words{rest: head}
+	for word := w.next(); word != nil; word = w.next() {
+		if word[0] != '>' && word[0] != '<' {
+			if a := checkAction(word); a != NoAction && c.dir == 0 {
+				e.Action = a
+			}
+			continue
+		}
+		c.dir = 'i'
+		if word[0] == '<' {
+			c.dir = 'o'
+		}
+		if c.ifc = word[1:]; len(c.ifc) == 0 {
+			c.ifc = w.next()
+		}
+	}
+	if c.dir == 0 || e.Action == NoAction {
+		return false
+	}
+	for rest := b[first+1:]; len(rest) > 0; {
+		one, after, closed := cut(rest, ';')
+		rest = after
+		if k, v, ok := cut(one, ':'); ok {
+			c.take(p, trim(k), trim(v), !closed)
+		}
+	}
+	return c.event(p, e)
+}
+
 // checkStart passes the syslog header: the first key is the last word before
 // the first =.
 func checkStart(b []byte, sep byte) []byte {
@@ -92,7 +132,10 @@ func checkStart(b []byte, sep byte) []byte {
 func (c *checkState) take(p *Parser, k, v []byte, open bool) {
 	switch string(k) {
 	case "ifdir", "i/f_dir":
-		c.dir = v
+		c.dir = 0
+		if len(v) > 0 {
+			c.dir = v[0]
+		}
 		return
 	case "ifname", "i/f_name":
 		c.ifc = v
@@ -111,8 +154,19 @@ func (c *checkState) take(p *Parser, k, v []byte, open bool) {
 		}
 		return
 	}
-	if f := checkKey(k); f != fNone {
+	f := checkKey(k)
+	if f == fDstPort && len(v) > 0 && !digit(v[0]) {
+		c.service(v)
+	} else if f != fNone {
 		c.g.set(f, v, open)
+	}
+}
+
+// service is a port by its name, where that is one of the well-known.
+func (c *checkState) service(v []byte) {
+	if n, ok := asaPort(v); ok {
+		c.g.e.DstPort = n
+		c.g.seen |= 1 << fDstPort
 	}
 }
 
@@ -164,9 +218,9 @@ func checkAction(v []byte) Action {
 }
 
 func (c *checkState) event(p *Parser, e *Event) bool {
-	if string(c.dir) == "inbound" {
+	if c.dir == 'i' {
 		e.In = c.ifc
-	} else if string(c.dir) == "outbound" {
+	} else if c.dir == 'o' {
 		e.Out = c.ifc
 	}
 	if c.list != nil && e.Action == Deny {

@@ -103,9 +103,8 @@ func (s *scan) asaProto() []byte {
 
 // asaOutbound reads the two messages of the old outbound lists.
 func (s *scan) asaOutbound(e *Event) bool {
-	rule := s.rest
 	s.past("denied by outbound list ")
-	rule = s.word()
+	rule := s.word()
 	s.lit(" src ")
 	src := s.asaEnd(false)
 	s.lit(" dest ")

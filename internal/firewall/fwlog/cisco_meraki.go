@@ -12,7 +12,7 @@ import "bytes"
 //
 // At the start of a pattern 0 stands for allow and 1 for deny.
 func readMeraki(p *Parser, l *line, e *Event) bool {
-	if bytes.Index(l.text, []byte(" src=")) < 0 {
+	if !bytes.Contains(l.text, []byte(" src=")) {
 		return false
 	}
 	kind, when, rest := merakiHead(l.text)

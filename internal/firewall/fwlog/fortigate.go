@@ -13,10 +13,10 @@ import "bytes"
 // connection that was allowed began or ended. Logs of type utm and event are
 // no verdicts about connections.
 func readFortiGate(p *Parser, l *line, e *Event) bool {
-	if at := bytes.Index(l.text, []byte("srcip=")); at >= 0 {
+	if bytes.Contains(l.text, []byte("srcip=")) {
 		return p.fortiPairs(l.text, e)
 	}
-	if bytes.Index(l.text, []byte("|Fortinet|")) >= 0 {
+	if bytes.Contains(l.text, []byte("|Fortinet|")) {
 		return p.fortiCEF(l, e)
 	}
 	return false
@@ -25,6 +25,9 @@ func readFortiGate(p *Parser, l *line, e *Event) bool {
 func (p *Parser) fortiPairs(b []byte, e *Event) bool {
 	b, _ = priority(b)
 	if !bytes.Contains(b, []byte("type=\"traffic\"")) && !bytes.Contains(b, []byte("type=traffic")) {
+		if bytes.Contains(b, []byte("devid=")) && bytes.Contains(b, []byte("subtype=")) {
+			return p.noEvent()
+		}
 		return false
 	}
 	sep := byte(' ')

@@ -26,7 +26,10 @@ func readJuniperSRX(p *Parser, l *line, e *Event) bool {
 	if l.when == 0 {
 		e.Time = p.leadTime(l.text)
 	}
-	return srxRead(kind, rest, e) && e.whole()
+	if srxRead(kind, rest, e) && e.whole() {
+		return true
+	}
+	return p.noEvent()
 }
 
 // srxKind finds the name of the message and what is behind it.
@@ -205,12 +208,10 @@ func srxFlow(b []byte) (src, dst endpoint, ok bool) {
 
 // srxDenied reads SERVICE PROTO(ICMPTYPE) POLICY FROMZONE TOZONE ….
 func (s *scan) srxDenied(e *Event) bool {
-	word := s.word()
-	if hasPrefix(word, "0x") {
-		word = s.word()
+	if hasPrefix(s.word(), "0x") {
+		s.word()
 	}
-	word = s.word()
-	n, kind, ok := cut(word, '(')
+	n, kind, ok := cut(s.word(), '(')
 	proto, good := parseByte(n)
 	if s.bad || !ok || !good || len(kind) == 0 || kind[len(kind)-1] != ')' {
 		return false

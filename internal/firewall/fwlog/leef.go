@@ -119,7 +119,7 @@ func leefKeys(k []byte) field {
 		return fDstPort
 	case "proto":
 		return fProto
-	case "action", "act", "Action":
+	case "action", "act", "Action", "disp":
 		return fAction
 	case "srcPostNAT":
 		return fNATSrc
@@ -135,9 +135,9 @@ func leefKeys(k []byte) field {
 		return fPackets
 	case "policy", "rule", "RuleName", "rule_name", "ruleName":
 		return fRule
-	case "SourceZone", "srcZone":
+	case "SourceZone", "srcZone", "in_if":
 		return fIn
-	case "DestinationZone", "dstZone":
+	case "DestinationZone", "dstZone", "out_if":
 		return fOut
 	}
 	return fNone
