@@ -177,7 +177,7 @@ func (p *Parser) vpcLine(b []byte, e *Event) bool {
 		return p.vpcHeader(b)
 	}
 	columns := p.columnsOf("aws-vpc")
-	if columns == nil && !hasPrefix(b, "2 ") && !hasPrefix(b, "6 TransitGateway ") {
+	if columns == nil && !hasPrefix(b, "2 ") && !bytes.Contains(b, []byte(" tgw-")) {
 		return false
 	}
 	var all [128][]byte
@@ -204,7 +204,7 @@ func vpcDefault(w [][]byte) []uint8 {
 	switch {
 	case len(w) == len(vpcVersion2) && string(w[0]) == "2" && hasPrefix(w[2], "eni-") && vpcLogStatus(w[13]):
 		return vpcVersion2[:]
-	case len(w) == len(vpcTransit) && string(w[1]) == "TransitGateway" && vpcLogStatus(w[25]):
+	case len(w) == len(vpcTransit) && hasPrefix(w[3], "tgw-") && vpcLogStatus(w[25]):
 		return vpcTransit[:]
 	}
 	return nil

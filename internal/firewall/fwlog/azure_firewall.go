@@ -63,7 +63,7 @@ func (p *Parser) azfwRecord(b []byte, e *Event) bool {
 		e.Action = Permit
 		return a.g.doneTo()
 	case "AzureFirewallNetworkRule":
-		return a.text()
+		return a.text() || p.noEvent()
 	}
 	if hasPrefix(a.category, "AZFW") || hasPrefix(a.category, "AzureFirewall") {
 		p.noEvent()
