@@ -35,6 +35,8 @@ type axis struct {
 	// drawn: it is not the field of the packet itself but what rules or the
 	// kernel put there; why says so.
 	drawn bool
+	// quiet: no rule compares the field itself.
+	quiet bool
 }
 
 // kin are fields that may take each other's values (a rewrite keeps the
@@ -70,6 +72,7 @@ func (f Field) domain() Set {
 // cutter collects where the values of fields begin to matter.
 type cutter struct {
 	seen   [numFields]bool
+	asked  [numFields]bool // by a rule, not only for what may be put there
 	cuts   [numFields][]Value
 	masked map[maskedField][]Value
 	chains map[*Chain]bool
@@ -89,7 +92,7 @@ func newAxes(chains ...*Chain) *axes {
 	for f := range numFields {
 		ax.fields[f] = -1
 		if c.seen[f] {
-			ax.fields[f] = ax.add(axis{field: f, cuts: cutList(c.cuts[f]), absent: slices.Contains(optional, f)})
+			ax.fields[f] = ax.add(axis{field: f, cuts: cutList(c.cuts[f]), absent: slices.Contains(optional, f), quiet: !c.asked[f]})
 		}
 	}
 	for m, cuts := range c.masked {
@@ -278,7 +281,7 @@ func (c *cutter) set(f Field, s Set) {
 	if f == Chance {
 		return
 	}
-	c.seen[f] = true
+	c.seen[f], c.asked[f] = true, true
 	c.cuts[f] = addCuts(c.cuts[f], s, f)
 	for _, o := range kin[f] {
 		c.seen[o] = true

@@ -27,8 +27,12 @@ type flattener struct {
 	// strict: conditions that hold for a first packet only are open. local:
 	// the packets are this host's own.
 	strict, local bool
+	// shared: what is open without a name (a rate, chance, another program) is
+	// the same in two lists that are compared where the rules' texts are.
+	shared map[string]int
+	now    *Rule  // the rule at work
 	conn   uint64 // the connection state that the way is for
-	final  bool // the present base chain is the last: accepting is final
+	final  bool   // the present base chain is the last: accepting is final
 	passed []live
 	path   []*Chain // being walked
 	cut    map[*Rule]*Rule
@@ -116,6 +120,8 @@ func (f *flattener) chain(ch *Chain, in live) (same []space.Box, changed []live)
 	case f.again(ch, in):
 		return in.cond, nil
 	}
+	caller := f.now
+	defer func() { f.now = caller }()
 	f.path = append(f.path, ch)
 	drawn := f.draws
 	fr := &frame{chain: ch, lives: []live{{in.cond, in.st, false}}}
@@ -177,6 +183,7 @@ type step struct {
 // rule takes packets through a rule and gives those that may see the next.
 func (f *flattener) rule(fr *frame, r *Rule, l live) []live {
 	s := &step{frame: fr, rule: r, from: l, cur: l.cond, st: l.st}
+	f.now = r
 	for _, one := range r.Steps {
 		if len(s.cur) == 0 || f.failed != "" {
 			break
@@ -361,8 +368,7 @@ func (f *flattener) choose(s *step, c Choose) {
 
 // draw takes one of the rows by chance, or none.
 func (f *flattener) draw(s *step, c Choose) {
-	f.draws++
-	axis := f.ax.choice(f.chance(s.st), len(c.Rows)+1)
+	axis := f.choice(f.chance(s.st), len(c.Rows)+1)
 	var on []space.Box
 	for i := range c.Rows {
 		on = append(on, f.decide(s, c.Rows[i].Decide, f.and(s.cur, f.box(axis, space.One(uint32(i)))))...)
@@ -371,11 +377,30 @@ func (f *flattener) draw(s *step, c Choose) {
 	s.cur = on
 }
 
+// choice makes an axis for what is decided anew at every use.
+func (f *flattener) choice(a Atom, ways int) int32 {
+	f.draws++
+	if f.shared == nil {
+		return f.ax.choice(a, ways)
+	}
+	key := a.Why
+	if f.now != nil {
+		key += "\x00" + f.now.Text
+	}
+	f.shared[key]++
+	key += "\x00" + itoa(f.shared[key]) + "\x00" + itoa(ways)
+	i, ok := f.ax.atoms[key]
+	if !ok {
+		i = f.ax.choice(a, ways)
+		f.ax.atoms[key] = i
+	}
+	return i
+}
+
 // undecided lets something outside decide: all ways are possible. on are the
 // packets that go on.
 func (f *flattener) undecided(s *step, why string, mayContinue bool) (on []space.Box) {
-	f.draws++
-	axis := f.ax.choice(Atom{Why: why, Unknown: true}, 3)
+	axis := f.choice(Atom{Why: why, Unknown: true}, 3)
 	ways := space.Spans{{Lo: 1, Hi: 2}}
 	if mayContinue {
 		ways = space.One(1)

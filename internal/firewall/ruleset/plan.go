@@ -14,6 +14,7 @@ type plan struct {
 	boxes    []space.Box
 	families Families
 	limits   shape
+	whole    []space.Box // the universe, once it was asked for
 }
 
 // finish closes the list: packets of no entry, which only other families'
@@ -53,8 +54,9 @@ func (p *plan) drawnOnly(region []space.Box) []space.Box {
 
 // listPlan flattens one chain by itself: what it does with any packet that is
 // brought to it.
-func listPlan(ax *axes, ch *Chain, start []space.Box, strict bool) *plan {
+func listPlan(ax *axes, ch *Chain, start []space.Box, strict bool, shared map[string]int) *plan {
 	f := newFlattener(ax)
+	f.shared = shared
 	f.strict, f.final, f.local = strict, true, ch.Hook == Output || ch.Hook == Postrouting
 	st := f.intern(&state{})
 	same, changed := f.chain(ch, live{start, st, false})
@@ -108,9 +110,9 @@ func (s *RuleSet) pathAxes() *axes {
 
 // pathPlan flattens a way through the hooks for packets of a region that are
 // of one connection state (StateNew, …).
-func (s *RuleSet) pathPlan(way path, conn uint64, start []space.Box, ax *axes) *plan {
+func (s *RuleSet) pathPlan(way path, conn uint64, start []space.Box, ax *axes, shared map[string]int) *plan {
 	f := newFlattener(ax)
-	f.conn = conn
+	f.conn, f.shared = conn, shared
 	f.local = way == outPath
 	st := &state{over: map[Field]value{}}
 	st.over[Mark], st.over[CtState] = value{kind: constant, set: Numbers(0)}, value{kind: constant, set: Numbers(StateInvalid)}

@@ -247,7 +247,7 @@ func (s *RuleSet) byList(p Packet, ch *Chain) (Decision, error) {
 	d := pl.decide(shape, familyOf(p.Src, p.Dst))
 	if pl.failed != "" {
 		start := pl.drawnOnly(pl.ax.boxes(shape, familyOf(p.Src, p.Dst)))
-		d = listPlan(newAxes(ch), ch, start, false).decide(shape, familyOf(p.Src, p.Dst))
+		d = listPlan(newAxes(ch), ch, start, false, nil).decide(shape, familyOf(p.Src, p.Dst))
 	}
 	if ch.Stateful && p.State == "related" && d.Verdict == DenyPacket {
 		d.Verdict, d.Why = UnknownPacket, "whether the state of the related connection lets it pass"
@@ -260,7 +260,7 @@ func (p *plans) list(ch *Chain) *plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lists[ch] == nil {
-		p.lists[ch] = listPlan(newAxes(ch), ch, everything, false)
+		p.lists[ch] = listPlan(newAxes(ch), ch, everything, false, nil)
 	}
 	return p.lists[ch]
 }
@@ -282,7 +282,7 @@ func (s *RuleSet) onPath(p Packet) (Decision, error) {
 	pl := s.plan.path(s, wayState{way, stateNumbers[p.State]})
 	if pl.failed != "" {
 		ax := s.pathAxes()
-		pl = s.pathPlan(way, stateNumbers[p.State], ax.boxes(shape, families), ax)
+		pl = s.pathPlan(way, stateNumbers[p.State], ax.boxes(shape, families), ax, nil)
 	}
 	return pl.decide(shape, families), nil
 }
@@ -291,7 +291,7 @@ func (p *plans) path(s *RuleSet, way wayState) *plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.paths[way] == nil {
-		p.paths[way] = s.pathPlan(way.path, way.conn, everything, s.pathAxes())
+		p.paths[way] = s.pathPlan(way.path, way.conn, everything, s.pathAxes(), nil)
 	}
 	return p.paths[way]
 }

@@ -67,7 +67,7 @@ func (f *flattener) minus(a, b []space.Box) []space.Box {
 
 func (f *flattener) atom(a Atom, way uint32) []space.Box {
 	if a.Key == "" {
-		f.draws++
+		return f.box(f.choice(a, 2), space.One(way))
 	}
 	return f.box(f.ax.atomAxis(a), space.One(way))
 }
@@ -98,8 +98,7 @@ func (f *flattener) box(axis int32, set space.Spans) []space.Box {
 // packets without the field are.
 func (f *flattener) in(e In, st *state, not bool) []space.Box {
 	if e.Field == Chance {
-		f.draws++
-		return f.box(f.ax.choice(f.chance(st), 2), space.One(1))
+		return f.box(f.choice(f.chance(st), 2), space.One(1))
 	}
 	v, changed := st.over[e.Field]
 	set, plain := e.plain()

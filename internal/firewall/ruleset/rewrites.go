@@ -24,8 +24,7 @@ func (f *flattener) assign(a Assign, st *state) *state {
 	}
 	set, why := f.assigned(a, st)
 	if a.Field == Chance {
-		f.draws++
-		return f.put(st, Chance, &value{kind: drawn, axis: f.ax.choice(why, 1)})
+		return f.put(st, Chance, &value{kind: drawn, axis: f.choice(why, 1)})
 	}
 	if from, ok := a.copies(); ok {
 		v, changed := st.over[from]

@@ -106,7 +106,26 @@ func (f *flattener) known(field Field, set Set, why Atom) value {
 		return value{kind: constant, set: set}
 	}
 	a := axis{field: field, cuts: f.ax.info[own].cuts, atom: &why, drawn: true}
-	i := f.ax.add(a)
+	i := f.drawnAxis(a, fields[field].id+" "+why.Why)
 	f.domains = append(f.domains, space.Dim{Axis: i, Set: a.spans(set)})
 	return value{kind: drawn, axis: i}
+}
+
+// drawnAxis makes the axis of a drawn value; lists that are compared share it
+// as they share choices.
+func (f *flattener) drawnAxis(a axis, key string) int32 {
+	if f.shared == nil {
+		return f.ax.add(a)
+	}
+	if f.now != nil {
+		key += "\x00" + f.now.Text
+	}
+	f.shared[key]++
+	key += "\x00" + itoa(f.shared[key])
+	i, ok := f.ax.atoms[key]
+	if !ok {
+		i = f.ax.add(a)
+		f.ax.atoms[key] = i
+	}
+	return i
 }
