@@ -29,8 +29,9 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 	}
 	for _, p := range r.policies {
 		chains := newChains("policy " + p.name)
-		r.policyRules(chains, p)
-		handOn(chains, p)
+		next := ruleset.Elsewhere{Why: "what comes after the policy " + p.name}
+		r.policyRules(chains, p, next)
+		handOn(chains, next)
 		set.Chains = append(set.Chains, chains[:]...)
 	}
 	for _, e := range r.effective {
@@ -78,10 +79,9 @@ func implied(chains [2]*ruleset.Chain) {
 }
 
 // handOn ends the chains of a policy: what follows is not in the file.
-func handOn(chains [2]*ruleset.Chain, p *policy) {
+func handOn(chains [2]*ruleset.Chain, next ruleset.Step) {
 	for _, ch := range chains {
-		ch.Rules = append(ch.Rules, &ruleset.Rule{Text: "the end of the policy: goto_next", Steps: []ruleset.Step{
-			ruleset.Elsewhere{Why: "what comes after the policy " + p.name}}})
+		ch.Rules = append(ch.Rules, &ruleset.Rule{Text: "the end of the policy: goto_next", Steps: []ruleset.Step{next}})
 	}
 }
 
@@ -143,7 +143,7 @@ func (r *reader) effectiveChains(chains [2]*ruleset.Chain, e *effective) {
 	join := func(list []*policy) {
 		for _, p := range list {
 			sub := newChains("policy " + p.name)
-			r.policyRules(sub, p)
+			r.policyRules(sub, p, ruleset.Decide{Verdict: ruleset.Return})
 			for i, ch := range sub {
 				chains[i].Rules = append(chains[i].Rules, &ruleset.Rule{Text: "policy " + p.name, Steps: []ruleset.Step{ruleset.Decide{Verdict: ruleset.Jump, Target: ch}}})
 			}
@@ -157,8 +157,9 @@ func (r *reader) effectiveChains(chains [2]*ruleset.Chain, e *effective) {
 	implied(chains)
 }
 
-// policyRules adds the rules of a policy by priority.
-func (r *reader) policyRules(chains [2]*ruleset.Chain, p *policy) {
+// policyRules adds the rules of a policy by priority. next is what goto_next
+// does.
+func (r *reader) policyRules(chains [2]*ruleset.Chain, p *policy, next ruleset.Step) {
 	rules := slices.Clone(p.rules)
 	slices.SortStableFunc(rules, func(a, b *document.Node) int { return cmp.Compare(priority(a, 0), priority(b, 0)) })
 	for _, n := range rules {
@@ -175,6 +176,6 @@ func (r *reader) policyRules(chains [2]*ruleset.Chain, p *policy) {
 			r.strange(chains, n, "a rule whose direction is not known")
 			continue
 		}
-		chains[at].Rules = append(chains[at].Rules, r.policyRule(n, at))
+		chains[at].Rules = append(chains[at].Rules, r.policyRule(n, at, next))
 	}
 }

@@ -36,7 +36,7 @@ func (r *reader) vpcRule(n *document.Node, at int) []*ruleset.Rule {
 }
 
 // policyRule reads one rule of a firewall policy.
-func (r *reader) policyRule(n *document.Node, at int) *ruleset.Rule {
+func (r *reader) policyRule(n *document.Node, at int, next ruleset.Step) *ruleset.Rule {
 	b := &builder{r: r, rule: &ruleset.Rule{Line: n.Line(), Comment: n.Get("description").Text()}}
 	m := n.Get("match")
 	b.targets(nil, n.Get("targetServiceAccounts").Texts())
@@ -52,7 +52,7 @@ func (r *reader) policyRule(n *document.Node, at int) *ruleset.Rule {
 	case "deny":
 		b.step(ruleset.Decide{Verdict: ruleset.Drop})
 	case "goto_next":
-		b.step(ruleset.Decide{Verdict: ruleset.Return})
+		b.step(next)
 	case "apply_security_profile_group":
 		b.step(ruleset.Elsewhere{Why: "inspection by the security profile group " + lastPart(n.Get("securityProfileGroup").Text())})
 	default:
