@@ -29,6 +29,7 @@ func (l *Learner) Finish() (*rulefile.File, *Report, error) {
 	for _, c := range cells {
 		f.Rules = append(f.Rules, e.rule(c))
 	}
+	f.Rules = append(f.Rules, e.askOneWay(e.room(len(f.Rules)))...)
 	e.report.Rules = len(f.Rules)
 	f.CannotKnow = e.cannotKnow()
 	return f, e.report, nil
@@ -47,6 +48,9 @@ func (e *evidence) room(n int) int {
 }
 
 func (l *Learner) evidence() *evidence {
+	if l.opt.Heard != nil {
+		l.opt.Sources, l.opt.Losses, l.opt.Sampled = l.opt.Heard()
+	}
 	e := &evidence{Learner: l, home: l.findHome(), report: &Report{}, level: levelOf(l.opt.Tightness)}
 	e.report.Flows, e.report.Established = l.total.flows, l.total.ok
 	e.report.Local, e.report.Odd, e.report.Turned = l.total.local, l.total.odd, l.total.turned

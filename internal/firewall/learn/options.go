@@ -39,6 +39,9 @@ type Options struct {
 	// Sampled: the log of denials is a sample (rate limits), counts are at
 	// least what is told.
 	Sampled bool
+	// Heard, when set, is asked for the last three once all flows were taken:
+	// much of it is known only then.
+	Heard func() (sources, losses []string, sampled bool)
 	// LocalLink also makes rules of multicast and broadcast, which no router
 	// passes: for a host's own firewall.
 	LocalLink bool
