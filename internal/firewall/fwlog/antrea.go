@@ -26,13 +26,13 @@ func readAntrea(p *Parser, l *line, e *Event) bool {
 		return false
 	}
 	e.Rule = policy
+	found := false
 	for range 3 {
-		word := w.next()
-		if e.Action = antreaAction(word); e.Action != NoAction {
+		if e.Action, found = antreaAction(w.next()); found {
 			break
 		}
 	}
-	if e.Action == NoAction {
+	if !found {
 		return false
 	}
 	if when, n := p.stamp(l.text); n > 0 {
@@ -52,14 +52,18 @@ func antreaDefault(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-func antreaAction(b []byte) Action {
+// antreaAction: what passes is left to Kubernetes' own policies, what is
+// redirected to the engine for layer 7.
+func antreaAction(b []byte) (a Action, ok bool) {
 	switch string(b) {
-	case "Allow", "Pass", "Redirect":
-		return Permit
+	case "Allow":
+		return Permit, true
 	case "Drop", "Reject":
-		return Deny
+		return Deny, true
+	case "Pass", "Redirect":
+		return NoAction, true
 	}
-	return NoAction
+	return NoAction, false
 }
 
 // antreaPacket reads the priority and what follows it.

@@ -24,7 +24,7 @@ func readOVN(p *Parser, l *line, e *Event) bool {
 	if at, _, ok := cut(l.text, '|'); ok {
 		e.Time, _ = p.parseStamp(at)
 	}
-	return e.Action != NoAction && ovnPacket(b, e)
+	return ovnPacket(b, e)
 }
 
 // ovnVerdict reads NAME, verdict=…, …: and gives what follows the colon.
@@ -48,10 +48,13 @@ func ovnVerdict(b []byte, e *Event) ([]byte, bool) {
 	head, rest, also := cutText(b, ": ")
 	word, _, _ := cut(head, ',')
 	switch string(word) {
-	case "allow", "allow-related", "allow-stateless", "pass":
+	case "allow", "allow-related", "allow-stateless":
 		e.Action = Permit
 	case "drop", "reject":
 		e.Action = Deny
+	case "pass": // another tier decides
+	default:
+		ok = false
 	}
 	return rest, ok && also
 }

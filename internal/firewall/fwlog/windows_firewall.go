@@ -1,7 +1,5 @@
 package fwlog
 
-import "bytes"
-
 // readWindowsFirewall reads Windows Defender Firewall's pfirewall.log: columns
 // as the #Fields line names them, times as #Time Format says (local). Without
 // that line the columns are those that Windows has written since Vista, with
@@ -42,21 +40,26 @@ func windowsDate(b []byte) bool {
 func (p *Parser) windowsHeader(b []byte) bool {
 	fields, ok := cutPrefix(b, "#Fields:")
 	if !ok {
-		if string(b) == "#Version: 1.5" || string(b) == "#Version: 1.0" || string(b) == "#Software: Microsoft Windows Firewall" ||
-			hasPrefix(b, "#Time Format: ") {
-			return p.noEvent()
+		for _, own := range [...]string{"#Version: 1.5", "#Software: Microsoft Windows Firewall", "#Time Format: ",
+			"#Verson: 1.0", "#Software: Microsoft Internet Connection Firewall"} { // the last two: Windows XP
+			if hasPrefix(b, own) {
+				return p.noEvent()
+			}
 		}
 		return false
 	}
-	if !bytes.Contains(fields, []byte("src-ip")) || !bytes.Contains(fields, []byte("dst-ip")) || !bytes.Contains(fields, []byte("tcpsyn")) {
-		return false
-	}
 	var codes []uint8
+	met := uint32(0)
 	w := words{rest: fields}
 	for name := w.next(); name != nil && len(codes) < 64; name = w.next() {
-		codes = append(codes, uint8(windowsColumn(name)))
+		f := windowsColumn(name)
+		codes = append(codes, uint8(f))
+		if f < winPath {
+			met |= 1 << f
+		}
 	}
-	if len(codes) < 8 {
+	const need = 1<<fDate | 1<<fTime | 1<<fAction | 1<<fProto | 1<<fSrc | 1<<fDst
+	if met&need != need {
 		return false
 	}
 	p.setColumns("windows-firewall", fields, codes)
