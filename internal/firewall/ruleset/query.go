@@ -44,6 +44,8 @@ type plans struct {
 	mu    sync.Mutex
 	lists map[*Chain]*plan
 	paths map[wayState]*plan
+	// unjumped are the chains that no rule leads to.
+	unjumped []*Chain
 }
 
 // wayState is a way through the hooks for packets of one connection state.
@@ -169,7 +171,7 @@ func (s *RuleSet) bound(p Packet) (found []*Chain) {
 		for _, ch := range s.Chains {
 			for _, b := range ch.Bindings {
 				bindings = true
-				if b.applies(p, dir) && !slices.Contains(found, ch) {
+				if b.applies(p, dir) && ch.meets(p) && !slices.Contains(found, ch) {
 					found = append(found, ch)
 				}
 			}
@@ -182,6 +184,11 @@ func (s *RuleSet) bound(p Packet) (found []*Chain) {
 		return nil
 	}
 	return s.unjumped()
+}
+
+// meets reports that the packet may be of a family that the list is for.
+func (ch *Chain) meets(p Packet) bool {
+	return (ch.Families|ch.anyFamily())&familyOf(p.Src, p.Dst) != 0
 }
 
 func (b Binding) applies(p Packet, dir Direction) bool {
@@ -197,7 +204,10 @@ func (b Binding) applies(p Packet, dir Direction) bool {
 }
 
 // unjumped are the chains that no rule leads to.
-func (s *RuleSet) unjumped() (out []*Chain) {
+func (s *RuleSet) unjumped() []*Chain { return s.plan.unjumped }
+
+// findUnjumped looks for chains that no rule leads to.
+func (s *RuleSet) findUnjumped() (out []*Chain) {
 	target := map[*Chain]bool{}
 	for _, ch := range s.Chains {
 		for _, r := range ch.Rules {
@@ -246,8 +256,8 @@ func (s *RuleSet) byList(p Packet, ch *Chain) (Decision, error) {
 	pl := s.plan.list(ch)
 	d := pl.decide(shape, familyOf(p.Src, p.Dst))
 	if pl.failed != "" {
-		start := pl.drawnOnly(pl.ax.boxes(shape, familyOf(p.Src, p.Dst)))
-		d = listPlan(newAxes(ch), ch, start, false, nil).decide(shape, familyOf(p.Src, p.Dst))
+		ax := newAxes(ch)
+		d = listPlan(ax, ch, ax.boxes(ax.kinds(shape, familyOf(p.Src, p.Dst))), false, nil).decide(shape, familyOf(p.Src, p.Dst))
 	}
 	if ch.Stateful && p.State == "related" && d.Verdict == DenyPacket {
 		d.Verdict, d.Why = UnknownPacket, "whether the state of the related connection lets it pass"
@@ -282,7 +292,7 @@ func (s *RuleSet) onPath(p Packet) (Decision, error) {
 	pl := s.plan.path(s, wayState{way, stateNumbers[p.State]})
 	if pl.failed != "" {
 		ax := s.pathAxes()
-		pl = s.pathPlan(way, stateNumbers[p.State], ax.boxes(shape, families), ax, nil)
+		pl = s.pathPlan(way, stateNumbers[p.State], ax.boxes(ax.kinds(shape, families)), ax, nil)
 	}
 	return pl.decide(shape, families), nil
 }
@@ -302,7 +312,7 @@ func (p *plan) decide(s shape, families Families) Decision {
 		return Decision{Verdict: UnknownPacket, Why: p.failed}
 	}
 	v := &verdicts{plan: p, budget: space.Budget{Left: mostLooks}}
-	region := p.drawnOnly(p.ax.boxes(s, families))
+	region := p.drawnOnly(p.ax.limit(p.kinds, &s, families))
 	if len(region) == 0 {
 		return Decision{Verdict: UnknownPacket, Why: "there is no such packet"}
 	}
