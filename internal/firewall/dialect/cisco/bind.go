@@ -71,7 +71,8 @@ func (r *reader) accessGroup(c *cursor) {
 
 // bindGlobal applies ASA's global list: behind every list that an interface
 // has inward, and alone on the others.
-func (r *reader) bindGlobal(chains map[listKey]*ruleset.Chain) {
+// A list that is outward somewhere, too, is a chain of its own there.
+func (r *reader) bindGlobal(chains map[listKey]*ruleset.Chain) (extra []*ruleset.Chain) {
 	for _, name := range r.globals {
 		global := chains[listKey{name: name}]
 		if global == nil {
@@ -88,6 +89,7 @@ func (r *reader) bindGlobal(chains map[listKey]*ruleset.Chain) {
 				}
 			}
 			if hasInward(ch) {
+				extra = append(extra, outwardOnly(ch)...)
 				ch.Rules = append(ch.Rules[:len(ch.Rules):len(ch.Rules)], global.Rules...)
 			}
 		}
@@ -100,6 +102,26 @@ func (r *reader) bindGlobal(chains map[listKey]*ruleset.Chain) {
 			}
 		}
 	}
+	return extra
+}
+
+// outwardOnly takes the outward bindings of a chain to a copy of it.
+func outwardOnly(ch *ruleset.Chain) []*ruleset.Chain {
+	out := *ch
+	out.Bindings = nil
+	var in []ruleset.Binding
+	for _, b := range ch.Bindings {
+		if b.Direction == ruleset.Inward {
+			in = append(in, b)
+		} else {
+			out.Bindings = append(out.Bindings, b)
+		}
+	}
+	if out.Bindings == nil {
+		return nil
+	}
+	ch.Bindings, out.Title = in, out.Title+" (outward)"
+	return []*ruleset.Chain{&out}
 }
 
 func hasInward(ch *ruleset.Chain) bool {

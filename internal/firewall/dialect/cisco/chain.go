@@ -16,7 +16,7 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 		chains[l.listKey] = ch
 		set.Chains = append(set.Chains, ch)
 	}
-	r.bindGlobal(chains)
+	set.Chains = append(set.Chains, r.bindGlobal(chains)...)
 	for _, l := range r.order {
 		if ch := chains[l.listKey]; l.v6 {
 			ch.Rules = append(ch.Rules, neighbourDiscovery()...)

@@ -295,6 +295,10 @@ func (r *reader) listLine(ws []word, indented bool) bool {
 	if isNumber(c.peek()) && len(ws) > 1 {
 		seq, _ = strconv.Atoi(c.next())
 	}
+	if c.peek() == "sequence" && len(ws) > 2 && isNumber(ws[1].text) { // IPv6 of IOS
+		seq, _ = strconv.Atoi(ws[1].text)
+		c.at = 2
+	}
 	switch c.peek() {
 	case "permit", "deny", "evaluate", "dynamic":
 		r.addEntry(r.list, c, entry{line: r.line, seq: seq, text: joined(ws)}, false)
