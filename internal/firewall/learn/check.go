@@ -91,26 +91,83 @@ func FileDecider(f *rulefile.File) (Decider, error) {
 	if err != nil {
 		return nil, err
 	}
+	ix := newIndex(rules)
 	return func(f *exposure.Flow) (exposure.PermitVerdict, string) {
 		p, ok := PacketOf(f)
 		if !ok {
 			return exposure.UnknownPermit, ""
 		}
-		for i := range rules {
-			r := &rules[i]
-			if !r.Fits(p) {
-				continue
-			}
-			if r.In != "" || r.Out != "" { // a flow does not always tell its interfaces
-				return exposure.UnknownPermit, ruleTitle(r)
-			}
-			if r.Action == rulefile.Permit {
-				return exposure.Permitted, ruleTitle(r)
-			}
-			return exposure.Denied, ruleTitle(r)
+		i := ix.first(p)
+		if i < 0 {
+			return exposure.Denied, ""
 		}
-		return exposure.Denied, ""
+		r := &rules[i]
+		switch {
+		case r.In != "" || r.Out != "": // a flow does not always tell its interfaces
+			return exposure.UnknownPermit, ruleTitle(r)
+		case r.Action == rulefile.Permit:
+			return exposure.Permitted, ruleTitle(r)
+		}
+		return exposure.Denied, ruleTitle(r)
 	}, nil
+}
+
+// index finds the rules that may fit a packet without asking all of them: by
+// protocol and port where a rule names few ports.
+type index struct {
+	rules []rulefile.Resolved
+	byKey map[uint32][]int // protocol<<16 | port
+	wide  []int
+}
+
+func newIndex(rules []rulefile.Resolved) *index {
+	ix := &index{rules: rules, byKey: map[uint32][]int{}}
+	for i := range rules {
+		keys := keysOf(&rules[i])
+		if keys == nil {
+			ix.wide = append(ix.wide, i)
+		}
+		for _, k := range keys {
+			if list := ix.byKey[k]; len(list) == 0 || list[len(list)-1] != i {
+				ix.byKey[k] = append(list, i)
+			}
+		}
+	}
+	return ix
+}
+
+// keysOf are a rule's protocol and ports, nil where they are many.
+func keysOf(r *rulefile.Resolved) (out []uint32) {
+	const most = 64
+	if r.Proto == rulefile.AnyProto || r.Ports == nil {
+		return nil
+	}
+	for _, p := range r.Ports {
+		if int(p.Hi)-int(p.Lo) >= most-len(out) {
+			return nil
+		}
+		for n := int(p.Lo); n <= int(p.Hi); n++ {
+			out = append(out, uint32(r.Proto)<<16|uint32(n))
+		}
+	}
+	return out
+}
+
+// first is the first rule that fits, -1 for none.
+func (ix *index) first(p rulefile.Packet) int {
+	best := -1
+	for _, list := range [][]int{ix.byKey[uint32(p.Proto)<<16|uint32(p.DstPort)], ix.wide} {
+		for _, i := range list {
+			if best >= 0 && i > best {
+				break
+			}
+			if ix.rules[i].Fits(p) {
+				best = i
+				break
+			}
+		}
+	}
+	return best
 }
 
 func ruleTitle(r *rulefile.Resolved) string {

@@ -76,6 +76,10 @@
 // Dead servers that a permit would let in and that draw half a percent of all
 // attempts are denied by name where there is room for the rule.
 //
+// One-way services (syslog, traps, flow export) are never answered, so they
+// look like attempts in vain. Where there is room, the busiest are put before a
+// person as rules of action ask.
+//
 // Stated. The operator's access and protected ports of the policy come first,
 // whatever was seen.
 //

@@ -257,6 +257,18 @@ func TestDeadServerOfTheInternetIsDenied(t *testing.T) {
 	}
 }
 
+// Syslog is never answered: it is put before a person.
+func TestOneWayServicesAreAsked(t *testing.T) {
+	b := from(monday).add(exposure.TCP, "10.1.1.5", "10.2.2.2", 443, 9).failing("10.1.1.5", "10.2.2.9", 514, 30).failing("10.1.1.5", "10.2.2.9", 4444, 30)
+	for _, f := range b.list[9:] {
+		f.Proto = exposure.UDP
+	}
+	want := "permit tcp from 10.1.1.5 to 10.2.2.2 port 443\nask udp from 10.1.1.5 to 10.2.2.9 port 514\n"
+	if got := learned(t, b, Defaults()); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestWindowSaysWhatItCannotKnow(t *testing.T) {
 	b := from(monday).add(exposure.TCP, "10.1.1.5", "10.2.2.2", 443, 9)
 	f, _ := mustLearn(t, seq(b.list), Defaults())

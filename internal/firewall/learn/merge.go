@@ -216,7 +216,7 @@ func (e *evidence) reduce(cells []*cell) []*cell {
 		case cost < never && cost <= limit:
 			m.merge(i, j)
 			continue
-		case limit == never && len(m.cells) > 1:
+		case e.opt.MaxRules > 0 && len(m.cells) > 1:
 			last := m.lightest()
 			e.tooLight(m.cells[last])
 			m.drop(last)

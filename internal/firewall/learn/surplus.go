@@ -37,10 +37,10 @@ func Surplus(f *rulefile.File, flows iter.Seq[*exposure.Flow]) ([]Region, error)
 	if err != nil {
 		return nil, err
 	}
-	counts := make([]seen, len(rules))
+	counts, ix := make([]seen, len(rules)), newIndex(rules)
 	for f := range flows {
 		if p, ok := PacketOf(f); ok && isNeed(f) {
-			if i := slices.IndexFunc(rules, func(r rulefile.Resolved) bool { return r.Fits(p) }); i >= 0 {
+			if i := ix.first(p); i >= 0 {
 				counts[i].note(p)
 			}
 		}
