@@ -133,7 +133,7 @@ func undash(text []byte, indent int) []byte {
 // Bounds of the structure of one part. The YAML library takes time with the
 // square of what stands nested or in one line.
 const (
-	mostPart       = 4 << 20
+	mostPart       = 2 << 20
 	mostIndent     = 400
 	mostIndicators = 300    // in a line, outside quotes
 	mostQuoted     = 20_000 // in a part, in what looks like quotes
