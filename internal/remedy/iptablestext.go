@@ -126,8 +126,7 @@ func (a *acceptor) rule(s string) error {
 	case !isOurs(f[1]):
 		return a.wrong("chain %s is not ours to change", f[1])
 	}
-	a.declare(f[1])
-	a.s.Rules = append(a.s.Rules, counters+s)
+	a.append(counters, f[1], s, f)
 	return nil
 }
 
@@ -137,10 +136,16 @@ func (a *acceptor) hooked(counters, s string, f []string) error {
 	if len(f) == 4 && f[2] == "-j" && strings.EqualFold(f[3], ourPrefix+f[1]) {
 		return nil
 	}
-	a.declare(ourPrefix + f[1])
-	rest := strings.TrimSpace(s[len("-A"):])
-	a.s.Rules = append(a.s.Rules, counters+"-A "+ourPrefix+rest)
+	a.append(counters, ourPrefix+f[1], s, f)
 	return nil
+}
+
+// append adds a rule "-A OLD …" to a chain.
+func (a *acceptor) append(counters, chain, s string, f []string) {
+	a.declare(chain)
+	s = s[len("-A"):]
+	rest := strings.TrimSpace(s[strings.Index(s, f[1])+len(f[1]):])
+	a.s.Rules = append(a.s.Rules, strings.TrimSpace(counters+"-A "+chain+" "+rest))
 }
 
 func (a *acceptor) finish() {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/portreeve/portreeve/internal/nettest"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -235,7 +233,6 @@ func TestBrokenRulesAreRefused(t *testing.T) {
 
 // Whatever space is left, either all of it worked or nothing was applied.
 func TestFullDisk(t *testing.T) {
-	nettest.Need(t, "unshare")
 	dir := filepath.Join(t.TempDir(), "small")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -172,13 +172,22 @@ func onOurTable(words []string) bool {
 		(words[0] != "table" || len(words) == 3)
 }
 
-// afterBlock reports tokens behind the last closing brace.
+// afterBlock reports tokens behind the brace that closes a block.
 func afterBlock(toks []nftToken) bool {
-	last := len(toks) - 1
-	if toks[last].text == ";" {
-		last--
+	depth, closed := 0, false
+	for _, t := range toks {
+		if closed && t.text != ";" {
+			return true
+		}
+		switch t.text {
+		case "{":
+			depth++
+		case "}":
+			depth--
+			closed = depth == 0
+		}
 	}
-	return slices.ContainsFunc(toks, func(t nftToken) bool { return t.text == "{" }) && toks[last].text != "}"
+	return false
 }
 
 // hasHeader reports flags or a comment of the table itself.

@@ -315,3 +315,38 @@ func TestNoProgram(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where no namespace for a trial may be made, the text is read instead, and
+// sessions are protected all the same.
+func TestUntried(t *testing.T) {
+	nettest.Need(t, "setpriv")
+	for _, kind := range kinds(t) {
+		for env, want := range map[string]string{
+			"192.0.2.2 40000 192.0.2.1 22":   "applied",
+			"192.0.2.2 40000 192.0.2.1 2222": "prepare: this would cut your own session",
+		} {
+			t.Run(kind+", "+want, func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.ns.Script("ip link add ether0 type bridge; ip link set ether0 up; ip addr add 192.0.2.1/24 dev ether0")
+				before := l.rules()
+				cmd, out := l.helper(order{Load: loads(kind), Within: time.Minute})
+				at := len(cmd.Args) - 3
+				cmd.Args = append(cmd.Args[:at:at], append([]string{"setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"}, cmd.Args[at:]...)...)
+				cmd.Env = append(os.Environ(), "SSH_CONNECTION="+env)
+				err := cmd.Run()
+				if !strings.HasPrefix(out.String(), want) || (want == "applied") != (err == nil) {
+					t.Fatalf("%v: %s", err, out)
+				}
+				if want == "applied" {
+					if _, err := l.undo(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if kind != "legacy" { // whose empty table stays
+					l.await(before, 0)
+				}
+			})
+		}
+	}
+}
