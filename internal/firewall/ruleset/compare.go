@@ -171,7 +171,7 @@ func (c *comparison) plans(x, y *plan, name string) {
 			limits[f] = nil
 		}
 	}
-	region := y.drawnOnly(x.drawnOnly(x.ax.boxes(limits, x.families|y.families)))
+	region := y.drawnOnly(x.drawnOnly(x.ax.boxes(x.ax.kinds(limits, x.families|y.families))))
 	for _, b := range region {
 		if !x.ax.sp.Differ(b, lx, ly, &c.budget, p.found) {
 			break

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"github.com/portreeve/portreeve/internal/firewall/space"
 )
 
 // Names of findings.
@@ -82,6 +84,10 @@ type placedRuling struct {
 	*plan
 	at     int
 	budget *planBudget
+	// region are the packets it is about, near the entries that meet each box
+	// of it, once asked for.
+	region []space.Box
+	near   [][]int
 }
 
 // Lint looks at every rule of a rule set. Prepare must have been called.
@@ -109,16 +115,8 @@ func Lint(s *RuleSet, o LintOptions) []Finding {
 
 // roots are the chains that packets come to by themselves.
 func (s *RuleSet) roots() (out []*Chain) {
-	target := map[*Chain]bool{}
 	for _, ch := range s.Chains {
-		for _, r := range ch.Rules {
-			for _, to := range r.targets() {
-				target[to] = true
-			}
-		}
-	}
-	for _, ch := range s.Chains {
-		if ch.Hook != NoHook || len(ch.Bindings) > 0 || !ch.open && !target[ch] {
+		if ch.Hook != NoHook || len(ch.Bindings) > 0 || !ch.open && slices.Contains(s.unjumped(), ch) {
 			out = append(out, ch)
 		}
 	}
@@ -142,7 +140,7 @@ func (l *linter) flatten(root *Chain) {
 	}
 	for i := range p.entries {
 		if r := p.entries[i].rule; r != nil {
-			l.rulings[r] = append(l.rulings[r], placedRuling{p, i, b})
+			l.rulings[r] = append(l.rulings[r], placedRuling{plan: p, at: i, budget: b})
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (s *RuleSet) Prepare() {
 	for _, ch := range s.Chains {
 		ch.open = ch.Hook == NoHook && len(ch.Bindings) == 0 && (len(s.base) > 0 || ch.Policy == Continue)
 	}
-	s.plan = &plans{lists: map[*Chain]*plan{}, paths: map[wayState]*plan{}}
+	s.plan = &plans{lists: map[*Chain]*plan{}, paths: map[wayState]*plan{}, unjumped: s.findUnjumped()}
 	s.cutPorts()
 }
 

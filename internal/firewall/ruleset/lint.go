@@ -299,6 +299,7 @@ func (l *linter) replaced(ch *Chain, r *Rule) {
 	sure := true
 	l.dead[r] = true // as if it were gone
 	for _, e := range own {
+		e.look()
 		takers, same, done := e.without(map[*Rule]bool{r: true})
 		if same && done {
 			takers, same, done = e.without(l.dead)
@@ -342,9 +343,8 @@ func (l *linter) decidesOnly(r *Rule) bool {
 func (e placedRuling) without(dead map[*Rule]bool) (takers []*ruling, same, done bool) {
 	p := placed{plan: e.plan, budget: e.budget}
 	own := p.entries[e.at].effect()
-	region := p.within([]space.Box{p.boxes[e.at]})
 	point := make(space.Point, len(p.ax.sp))
-	for _, b := range region {
+	for _, b := range e.region {
 		for i := range samples {
 			p.ax.sp.Sample(point, b, uint64(i)*0x9e3779b97f4a7c15+uint64(e.at))
 			k := p.first(point, 0, dead)
@@ -359,8 +359,11 @@ func (e placedRuling) without(dead map[*Rule]bool) (takers []*ruling, same, done
 			}
 		}
 	}
-	for _, b := range region {
-		same, done := p.unlike(b, e.at, own, dead)
+	for i, b := range e.region {
+		if e.near[i] == nil {
+			e.near[i] = p.meeting(b)
+		}
+		same, done := p.unlike(b, e.near[i], e.at, own, dead)
 		if !same || !done {
 			return nil, same, done
 		}
@@ -368,15 +371,32 @@ func (e placedRuling) without(dead map[*Rule]bool) (takers []*ruling, same, done
 	return takers, true, true
 }
 
+// meeting lists the entries that have packets in common with a box.
+func (p placed) meeting(b space.Box) []int {
+	p.budget.left -= len(p.entries)
+	near := make([]int, 0, 64)
+	for i, box := range p.boxes {
+		if b.Meets(box) {
+			near = append(near, i)
+		}
+	}
+	return near
+}
+
+// look finds the packets that an entry is about.
+func (e *placedRuling) look() {
+	e.region = e.within([]space.Box{e.boxes[e.at]})
+	e.near = make([][]int, len(e.region))
+}
+
 // unlike looks for a packet of the box that an entry after at would decide in
 // another way than own: one that no entry before that one takes.
-func (p placed) unlike(b space.Box, at int, own string, dead map[*Rule]bool) (same, done bool) {
+func (p placed) unlike(b space.Box, near []int, at int, own string, dead map[*Rule]bool) (same, done bool) {
 	var before []int
-	p.budget.left -= len(p.entries)
-	for i := range p.entries {
+	for _, i := range near {
 		e := &p.entries[i]
 		box := p.boxes[i]
-		if e.rule != nil && dead[e.rule] || !b.Meets(box) {
+		if e.rule != nil && dead[e.rule] {
 			continue
 		}
 		if i > at && e.effect() != own {

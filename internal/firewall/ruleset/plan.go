@@ -15,6 +15,7 @@ type plan struct {
 	families Families
 	limits   shape
 	whole    []space.Box // the universe, once it was asked for
+	kinds    []kind      // made with the plan
 }
 
 // finish closes the list: packets of no entry, which only other families'
@@ -29,11 +30,14 @@ func (f *flattener) finish(families Families, limits shape) *plan {
 		p.boxes[i] = f.entries[i].box
 	}
 	p.index = space.NewIndex(f.ax.sp, p.boxes)
+	p.kinds = f.ax.kinds(limits, families)
 	return p
 }
 
 // universe is all packets that the plan is about.
-func (p *plan) universe() []space.Box { return p.drawnOnly(p.ax.boxes(p.limits, p.families)) }
+func (p *plan) universe() []space.Box {
+	return p.drawnOnly(p.ax.boxes(p.ax.kinds(p.limits, p.families)))
+}
 
 // drawnOnly limits what was drawn to the values that it may have.
 func (p *plan) drawnOnly(region []space.Box) []space.Box {

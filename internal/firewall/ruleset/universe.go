@@ -90,25 +90,74 @@ func (s *shape) and(f Field, set Set) {
 	s[f] = append(Set{}, s[f].And(set)...)
 }
 
-// boxes gives the packets of a shape as boxes: one for each kind of packet
-// and family that it holds, fewer where rules do not tell them apart.
-func (ax *axes) boxes(s shape, families Families) (out []space.Box) {
+// kind is all packets of one kind and family as a box.
+type kind struct {
+	part
+	family Families
+	box    space.Box
+}
+
+// kinds gives the packets of a shape: one box for each kind and family that
+// it holds.
+func (ax *axes) kinds(s shape, families Families) (out []kind) {
 	for _, p := range parts {
 		for _, f := range []Families{IPv4, IPv6} {
 			if p.families&f&families == 0 {
 				continue
 			}
-			if b, ok := ax.partBox(s, p, f, true); ok {
-				out = append(out, b)
-			}
-			if ax.fields[FragOff] >= 0 {
-				if b, ok := ax.partBox(s, p, f, false); ok {
-					out = append(out, b)
+			for _, whole := range []bool{true, false} {
+				if b, ok := ax.partBox(s, p, f, whole); ok && (whole || ax.fields[FragOff] >= 0) {
+					out = append(out, kind{p, f, b})
 				}
 			}
 		}
 	}
+	return out
+}
+
+// boxes joins kinds that rules do not tell apart.
+func (ax *axes) boxes(kinds []kind) []space.Box {
+	out := make([]space.Box, len(kinds))
+	for i, k := range kinds {
+		out[i] = k.box
+	}
 	return ax.sp.Merge(out)
+}
+
+// limit gives the packets of the kinds that are of a shape too.
+func (ax *axes) limit(kinds []kind, s *shape, families Families) (out []space.Box) {
+	for _, k := range kinds {
+		if k.family&families == 0 || s[L4Proto] != nil && !s[L4Proto].Meets(k.protos) {
+			continue
+		}
+		if b, ok := ax.limitBox(k.box, s); ok {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (ax *axes) limitBox(b space.Box, s *shape) (space.Box, bool) {
+	for f, set := range s {
+		if set == nil {
+			continue
+		}
+		if i := ax.fields[f]; i >= 0 {
+			var ok bool
+			if b, ok = ax.sp.Limit(b, i, ax.info[i].spans(set)); !ok {
+				return nil, false
+			}
+		}
+	}
+	for m, i := range ax.masked {
+		if set := s[m.field]; set != nil {
+			var ok bool
+			if b, ok = ax.sp.Limit(b, i, ax.info[i].maskedSpans(set)); !ok {
+				return nil, false
+			}
+		}
+	}
+	return b, true
 }
 
 func (ax *axes) partBox(s shape, p part, family Families, whole bool) (space.Box, bool) {

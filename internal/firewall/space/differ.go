@@ -1,6 +1,9 @@
 package space
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // List is a first-match list for Differ. Entries of two lists that have the
 // same Key are the same: same box, same effect. The last box of a list should
@@ -15,7 +18,7 @@ type List struct {
 // another effect, until emit returns false. It reports whether it came to an
 // end: false when emit stopped it or the budget ran out.
 func (sp Space) Differ(b Box, x, y List, budget *Budget, emit func(Box) bool) bool {
-	x, y = x.closed(b), y.closed(b)
+	x, y = x.closed(b).ordered(), y.closed(b).ordered()
 	d := &differ{sp: sp, budget: budget, emit: emit, seen: map[int32]int{}}
 	return d.differ(b, side{&x, count(len(x.Boxes))}, side{&y, count(len(y.Boxes))})
 }
@@ -29,6 +32,25 @@ func (l List) closed(b Box) List {
 	l.Boxes = append(slices.Clone(l.Boxes), Box{})
 	l.Effect, l.Key = append(slices.Clone(l.Effect), -1), append(slices.Clone(l.Key), -1)
 	return l
+}
+
+// ordered puts entries that follow one another and have the same effect in
+// the order of their keys: among them the order decides nothing.
+func (l List) ordered() List {
+	ids := count(len(l.Boxes))
+	for i := 0; i < len(ids); {
+		n := i + 1
+		for n < len(ids)-1 && l.Effect[n] == l.Effect[i] {
+			n++
+		}
+		slices.SortStableFunc(ids[i:n], func(a, b int32) int { return cmp.Compare(l.Key[a], l.Key[b]) })
+		i = n
+	}
+	out := List{Boxes: make([]Box, len(ids)), Effect: make([]int32, len(ids)), Key: make([]int32, len(ids))}
+	for k, i := range ids {
+		out.Boxes[k], out.Effect[k], out.Key[k] = l.Boxes[i], l.Effect[i], l.Key[i]
+	}
+	return out
 }
 
 func count(n int) []int32 {
@@ -127,27 +149,39 @@ func commonPrefix(x, y side) int {
 }
 
 // pivot chooses the entry to divide along: the first that only one list has,
-// else the first at which they part.
+// else of the two at which they part the one that moved further.
 func (d *differ) pivot(x, y side, n int) Box {
-	clear(d.seen)
-	d.budget.spend(len(x.ids) + len(y.ids) - 2*n)
-	for _, i := range x.ids[n:] {
-		d.seen[x.Key[i]] |= 1
-	}
-	for _, i := range y.ids[n:] {
-		d.seen[y.Key[i]] |= 2
-	}
+	px, py := places(x), places(y)
+	d.budget.spend(len(x.ids) + len(y.ids))
 	for k := n; k < len(x.ids)-1 || k < len(y.ids)-1; k++ {
-		for _, s := range []side{x, y} {
-			if k < len(s.ids)-1 && d.seen[s.Key[s.ids[k]]] != 3 {
-				return s.Boxes[s.ids[k]]
-			}
+		if k < len(x.ids)-1 && !has(py, x.Key[x.ids[k]]) {
+			return x.Boxes[x.ids[k]]
+		}
+		if k < len(y.ids)-1 && !has(px, y.Key[y.ids[k]]) {
+			return y.Boxes[y.ids[k]]
 		}
 	}
-	if n < len(x.ids)-1 {
+	switch {
+	case n == len(x.ids)-1:
+		return y.Boxes[y.ids[n]]
+	case n == len(y.ids)-1 || py[x.Key[x.ids[n]]] >= px[y.Key[y.ids[n]]]:
 		return x.Boxes[x.ids[n]]
 	}
 	return y.Boxes[y.ids[n]]
+}
+
+// places tells where in a list each key stands.
+func places(s side) map[int32]int {
+	out := make(map[int32]int, len(s.ids))
+	for k, i := range s.ids {
+		out[s.Key[i]] = k
+	}
+	return out
+}
+
+func has(m map[int32]int, key int32) bool {
+	_, ok := m[key]
+	return ok
 }
 
 // Lists longer than this that have many entries of their own are first halved

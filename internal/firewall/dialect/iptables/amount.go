@@ -88,7 +88,7 @@ func (rr *ruleReader) circumstance(g group) error {
 		return nil
 	case "owner", "cgroup":
 		// An incoming packet has no socket yet: only negations hold.
-		rr.match(ruleset.Const{Holds: not})
+		rr.match(ruleset.Const{Holds: not, Varies: "the process that sends (" + g.text() + ")", Sender: true})
 		return nil
 	case "time":
 		a.Why = "the time of day or the date"

@@ -134,7 +134,9 @@ func (rr *ruleReader) option(o option) error {
 	case "-j", "--jump", "-g", "--goto":
 		rr.target, rr.jump = o.arg(), o.name == "-g" || o.name == "--goto"
 		rr.goal = group{name: rr.target}
-	case "-c", "--set-counters", "-4", "-6", "--ipv4", "--ipv6":
+	case "-c", "--set-counters":
+		rr.rule.Packets = counted("[" + strings.Join(o.args, ":") + "]")
+	case "-4", "-6", "--ipv4", "--ipv6":
 	default:
 		if !strings.HasPrefix(o.name, "--") {
 			return fmt.Errorf("%w: %s", errArgument, o.name)

@@ -70,7 +70,7 @@ func (rr *ruleReader) physdev(g group, o option) error {
 		rr.match(in(ruleset.PhysIn, ruleset.NamePattern("", false), !o.not))
 	case "--physdev-is-out", "--physdev-is-bridged":
 		// A packet to this host, or one that is routed, leaves by no bridge port.
-		rr.match(ruleset.Const{Holds: o.not})
+		rr.match(ruleset.Const{Holds: o.not, Varies: "whether the packet is bridged (" + o.text() + ")"})
 	default:
 		rr.unknownOption(g, o)
 	}

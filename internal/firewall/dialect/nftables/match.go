@@ -35,7 +35,7 @@ func concat(v any) []any {
 func (rr *ruleReader) compare(op operand, sign string, right, whole any) ruleset.Expr {
 	switch {
 	case op.always:
-		return ruleset.Const{}
+		return ruleset.Const{Varies: "the local process that sends", Sender: true}
 	case op.opaque:
 		return rr.compareOpaque(op, sign, right, whole)
 	}
