@@ -79,14 +79,13 @@ func (r *reader) problem(n *document.Node, why string) {
 func (r *reader) stream(data []byte) {
 	for _, p := range document.Parts(data) {
 		kind := p.Entry("kind")
-		if head, items, ok := p.Items("items"); ok && (kind == "" || strings.HasSuffix(kind, "List")) {
+		if _, items, ok := p.Items("items"); ok && (kind == "" || strings.HasSuffix(kind, "List")) {
 			if !wanted(strings.TrimSuffix(kind, "List")) {
 				continue
 			}
 			for _, item := range items {
 				r.part(item, strings.TrimSuffix(kind, "List"))
 			}
-			_ = head // nothing of a list's own is needed
 			continue
 		}
 		r.part(p, "")

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -330,7 +329,6 @@ func TestManyPolicies(t *testing.T) {
 	if n := len(set.Chains[0].Rules); n != 3000 || set.Chains[0].Rules[2999].Line != 3+2999*10+9-1 {
 		t.Errorf("%d rules, the last at line %d", n, set.Chains[0].Rules[n-1].Line)
 	}
-	runtime.KeepAlive(set)
 }
 
 func FuzzRead(f *testing.F) {

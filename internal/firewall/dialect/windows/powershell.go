@@ -21,7 +21,7 @@ func (r *reader) powerShell(no int, line string) {
 	case name == "new-netfirewallrule":
 		r.newRule(no, args[1:])
 	case name == "set-netfirewallprofile":
-		r.setProfile(no, line, args[1:])
+		r.setProfile(no, args[1:])
 	case strings.HasPrefix(name, "get-netfirewall") && !strings.Contains(line, "|"), name == "show-netfirewallrule":
 	case (name == "remove-netfirewallrule" || strings.HasPrefix(name, "get-netfirewallrule")) && len(r.rules) == 0:
 	default:
@@ -223,7 +223,7 @@ func (ru *rule) newRuleCondition(r *reader, no int, name, text string) {
 }
 
 // setProfile reads Set-NetFirewallProfile.
-func (r *reader) setProfile(no int, line string, args []argument) {
+func (r *reader) setProfile(no int, args []argument) {
 	set := map[string]string{}
 	for i := 0; i < len(args); i++ {
 		name, ok := args[i].parameter()
@@ -261,7 +261,6 @@ func (r *reader) setProfile(no int, line string, args []argument) {
 			}
 		}
 	}
-	_ = line
 }
 
 func (r *reader) profileAction(no int, s string) int {

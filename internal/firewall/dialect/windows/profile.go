@@ -11,11 +11,10 @@ var profileNames = [3]string{"domain", "private", "public"}
 
 // profile is what a file says of a profile.
 type profile struct {
-	off         bool
-	blockAll    bool // inbound rules are not looked at
-	inbound     int  // allow, block, or 0 when it is not said
-	outbound    int
-	isDescribed bool
+	off      bool
+	blockAll bool // inbound rules are not looked at
+	inbound  int  // allow, block, or 0 when it is not said
+	outbound int
 }
 
 // policy is what the profile does with what no rule fits.
