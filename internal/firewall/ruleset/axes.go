@@ -79,13 +79,19 @@ type cutter struct {
 }
 
 // newAxes makes the axes for what the chains, and all they lead to, compare.
-func newAxes(chains ...*Chain) *axes {
+func newAxes(chains ...*Chain) *axes { return newAxesWith(nil, chains...) }
+
+// newAxesWith makes axes that what was seen cuts too.
+func newAxesWith(seen []Seen, chains ...*Chain) *axes {
 	c := &cutter{masked: map[maskedField][]Value{}, chains: map[*Chain]bool{}}
 	for _, f := range []Field{L4Proto, SAddr, DAddr} {
 		c.seen[f] = true
 	}
 	for _, ch := range chains {
 		c.chain(ch)
+	}
+	for _, one := range seen {
+		c.row([]Field{L4Proto, SAddr, DAddr, DPort}, []Set{Numbers(uint64(one.Proto)), one.Src, one.Dst, one.Ports})
 	}
 	c.known()
 	ax := &axes{masked: map[maskedField]int32{}, atoms: map[string]int32{}}

@@ -134,23 +134,10 @@ type comparison struct {
 }
 
 func (c *comparison) paths(a, b *RuleSet, way path) {
-	ax := bothAxes(a, b)
+	ax := newAxes(slices.Concat(a.hookChains(), b.hookChains())...)
 	x := a.pathPlan(way, StateNew, everything, ax, map[string]int{})
 	y := b.pathPlan(way, StateNew, everything, ax, map[string]int{})
 	c.plans(x, y, map[path]string{inPath: "to this host", forwardPath: "through this host", outPath: "from this host"}[way])
-}
-
-// bothAxes are the axes of two rule sets' base chains.
-func bothAxes(a, b *RuleSet) *axes {
-	var chains []*Chain
-	for _, s := range []*RuleSet{a, b} {
-		for _, ch := range s.Chains {
-			if ch.Hook != NoHook {
-				chains = append(chains, ch)
-			}
-		}
-	}
-	return newAxes(chains...)
 }
 
 // plans compares two lists on one set of axes.

@@ -102,15 +102,7 @@ func (f *flattener) policy(ch *Chain, l live, next *[]live) {
 func (ch *Chain) endsOpen() bool { return ch.Hook == NoHook && ch.open }
 
 // pathAxes are the axes of all base chains.
-func (s *RuleSet) pathAxes() *axes {
-	var chains []*Chain
-	for _, ch := range s.Chains {
-		if ch.Hook != NoHook {
-			chains = append(chains, ch)
-		}
-	}
-	return newAxes(chains...)
-}
+func (s *RuleSet) pathAxes() *axes { return newAxes(s.hookChains()...) }
 
 // pathPlan flattens a way through the hooks for packets of a region that are
 // of one connection state (StateNew, …).
@@ -125,23 +117,21 @@ func (s *RuleSet) pathPlan(way path, conn uint64, start []space.Box, ax *axes, s
 	}
 	lives := []live{{start, f.intern(st), false}}
 	switch way {
-	case inPath:
-		f.toHost(s, lives)
-	case forwardPath:
-		f.run(s, slices.Concat(s.base[Ingress], s.base[Prerouting], []*Chain{nil}, s.base[Forward], s.base[Postrouting]), lives, Forward)
+	case inPath, forwardPath:
+		f.arrive(s, lives, way)
 	case outPath:
 		f.run(s, slices.Concat(s.base[Output], []*Chain{nil}, s.base[Postrouting]), lives, Output)
 	}
 	return f.finish(IPv4|IPv6, way.limits())
 }
 
-// toHost takes packets to this host, and those that a rewrite sends on, each to
-// its chains.
-func (f *flattener) toHost(s *RuleSet, lives []live) {
+// arrive takes packets that come in to the chains of where they go: to this
+// host or through it, and those that a rewrite may send elsewhere to both.
+func (f *flattener) arrive(s *RuleSet, lives []live, way path) {
 	lives = f.through(slices.Concat(s.base[Ingress], s.base[Prerouting], []*Chain{nil}), lives)
 	var local, away []live
 	for _, l := range lives {
-		here, there := f.route(l)
+		here, there := f.route(l, way)
 		local, away = append(local, here...), append(away, there...)
 	}
 	f.run(s, s.base[Input], local, Input)
@@ -150,22 +140,37 @@ func (f *flattener) toHost(s *RuleSet, lives []live) {
 
 // route divides packets to another address than they came with: the rules do
 // not say whether it is this host's.
-func (f *flattener) route(l live) (local, away []live) {
+func (f *flattener) route(l live, way path) (local, away []live) {
 	t := l.st.target
-	if t == nil || t.Kind == Divert || t.Kind == Redirect || t.Kind == SourceNAT {
+	switch {
+	case t == nil || t.Kind == SourceNAT || t.Kind != Divert && t.Kind != Redirect && len(t.Addrs) == 0 && t.Unknown() == "":
+		if way == forwardPath { // only the port changes, if anything
+			return nil, []live{l}
+		}
 		return []live{l}, nil
-	}
-	if len(t.Addrs) > 0 && t.Addrs.Within(Union(loopback4, loopback6)) {
-		return []live{l}, nil
+	case t.Kind == Divert || t.Kind == Redirect:
+		return []live{{l.cond, f.inside(l.st), true}}, nil
+	case len(t.Addrs) > 0 && t.Addrs.Within(Union(loopback4, loopback6)):
+		return f.toLoopback(live{l.cond, f.inside(l.st), true}), nil
 	}
 	own := Atom{Key: "own " + DAddr.text(t.Addrs), Unknown: true, Why: "whether " + DAddr.text(t.Addrs) + " is an address of this host is not known"}
-	if len(t.Addrs) == 0 && t.Unknown() == "" {
-		return []live{l}, nil // only the port changes
-	}
-	here, there := f.put(l.st, FibDAddr, &value{kind: constant, set: Numbers(RouteLocal)}), f.put(l.st, FibDAddr, &value{kind: constant, set: Numbers(RouteUnicast)})
+	here, there := f.put(f.inside(l.st), FibDAddr, &value{kind: constant, set: Numbers(RouteLocal)}), f.put(l.st, FibDAddr, &value{kind: constant, set: Numbers(RouteUnicast)})
 	oif := f.known(OIf, OIf.Except(Of(Value{}, Name("lo"))), Atom{Why: "the interface that the rewritten packet leaves by", Unknown: true})
 	there = f.put(there, OIf, &oif)
 	return []live{{f.and(l.cond, f.atom(own, 1)), here, true}}, []live{{f.and(l.cond, f.atom(own, 0)), there, true}}
+}
+
+// inside is the state of a packet that goes no further than this host.
+func (f *flattener) inside(st *state) *state {
+	return f.put(st, OIf, &value{kind: constant, set: Of(Value{})})
+}
+
+// toLoopback passes packets that a rewrite sends to a loopback address where
+// a setting that the rules do not show allows it (ip-sysctl, route_localnet).
+func (f *flattener) toLoopback(l live) []live {
+	a := Atom{Key: "route_localnet", Unknown: true, Why: "the setting route_localnet is not known"}
+	f.emit(f.and(l.cond, f.atom(a, 0)), ruling{verdict: Drop, chain: l.st.target.Chain, rule: l.st.target.Rule, note: refusedLoopback, st: l.st})
+	return []live{{f.and(l.cond, f.atom(a, 1)), l.st, true}}
 }
 
 // Unknown says why a rewrite's target is not understood; "" when it is.

@@ -36,6 +36,7 @@ var (
 	ErrState   = errors.New("not a connection state (new, established, related, invalid, untracked)")
 	ErrNoChain = errors.New("no such chain")
 	ErrWhich   = errors.New("several lists could be meant; name one")
+	ErrDivided = errors.New("the rules were not followed to the end")
 	ErrNothing = errors.New("the rule set has no chain that packets could meet")
 )
 
