@@ -71,10 +71,12 @@ func (s *cefFields) next() (key, value []byte, open, ok bool) {
 		case '\\':
 			i++
 		case ' ', '\t':
-			if cefKey(trimLeft(b[i:])) > 0 {
-				s.rest = b[i:]
-				return key, trimRight(b[:i]), false, true
+			next := len(b) - len(trimLeft(b[i:]))
+			if cefKey(b[next:]) > 0 {
+				s.rest = b[next:]
+				return key, b[:i], false, true
 			}
+			i = next - 1
 		}
 	}
 	s.rest = nil

@@ -25,6 +25,9 @@ func readCiscoASA(p *Parser, l *line, e *Event) bool {
 		return p.noEvent()
 	}
 	e.Time = p.deviceTime(m.before, l.when)
+	if string(m.name) == "106101" { // the cache of denied flows is full
+		e.Limited = true
+	}
 	if (asaBuilt(m, e) || asaDenied(m, e) || asaToBox(m, e) || ftdEvent(p, m, e)) && (e.whole() || asaPortless(m)) {
 		return true
 	}
@@ -76,6 +79,10 @@ func (s *scan) asaEnd(named bool) (at endpoint) {
 // asaNamed parts an interface from an address. An IPv6 address that would be
 // one with the interface too is not certain.
 func asaNamed(b []byte) (ifc []byte, a netip.Addr, ok bool) {
+	const longest = 45 // an IPv6 address with an IPv4 one at its end
+	if len(b) > 2*longest {
+		return nil, a, false
+	}
 	if _, whole := parseAddr(b); whole && bytes.IndexByte(b, ':') >= 0 {
 		return nil, a, false
 	}

@@ -45,9 +45,6 @@ func leefRecord(l *line) (r record, ok bool) {
 func (r *record) delimiter() {
 	word, rest, ok := cut(r.ext, '|')
 	if !ok || len(word) > 4 || bytes.IndexByte(word, '=') >= 0 {
-		if hasPrefix(r.ext, "|") || hasPrefix(r.ext, "^|") {
-			return
-		}
 		return
 	}
 	switch hex, isHex := hexDelimiter(word); {

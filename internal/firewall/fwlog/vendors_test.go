@@ -37,6 +37,26 @@ func TestVendorsAllocate(t *testing.T) {
 	}
 }
 
+// TestVendorsLongLines: lines of 256 KiB that make as many false starts as
+// they can are read in one pass. (In more than one this would not end.)
+func TestVendorsLongLines(t *testing.T) {
+	const size = 1 << 18
+	for _, start := range []string{
+		"CEF:0|a|b|c|d|e|f|msg=", "LEEF:1.0|a|b|c|d|", "%ASA-4-106023: Deny tcp src a:",
+		"%SEC-6-IPACCESSLOGP: list 1 denied tcp ", "%FTD-1-430002: ", "x CheckPoint 1 - [action:\"", "id=firewall sn=1 fw=2 ",
+		"RT_FLOW_SESSION_CREATE [x source-address=\"", `type="traffic" srcip=`, "1,2,3,TRAFFIC,", "1647478988.289402144 MX flows src=",
+		`msg_id="3000-0148" Allow `, "x NetScreen device_id=x (traffic): ", " FW: x D tcp ", "Block: type=FWD|",
+	} {
+		for _, fill := range []string{" ", "=", "a=", `"`, `\`, "%", ": ", ", ", "(", "1:", ",", "|", "%A-1-", " src=", "->", `a="`, `a:"b"; `} {
+			l := append([]byte(start), bytes.Repeat([]byte(fill), size/len(fill))...)
+			var e Event
+			if New(Options{Now: readAt}).Read(l, &e) {
+				t.Errorf("%s and many %q: an event", start, fill)
+			}
+		}
+	}
+}
+
 func BenchmarkVendors(b *testing.B) {
 	for _, file := range corpusFiles(b) {
 		lines := corpusLines(b, file)
