@@ -222,7 +222,7 @@ func (a *apply) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.p.protect(ctx, h, loaded); err != nil {
+	if err := a.p.keep(h, loaded); err != nil {
 		return err
 	}
 	if a.p.o.Verify == nil {

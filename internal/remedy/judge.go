@@ -55,8 +55,12 @@ func (j *judge) session(s Session) (ok bool, why string) {
 
 // answers asks each chain that sees what this host sends.
 func (j *judge) answers(s Session) string {
+	family := ruleset.IPv6
+	if s.Peer.Addr().Is4() {
+		family = ruleset.IPv4
+	}
 	for _, ch := range j.rules.Chains {
-		if ch.Hook != ruleset.Output && ch.Hook != ruleset.Postrouting {
+		if ch.Hook != ruleset.Output && ch.Hook != ruleset.Postrouting || ch.Families&family == 0 {
 			continue
 		}
 		if s.Device == "" {

@@ -97,3 +97,10 @@ func firewallsHere(backup map[string][]byte) (out []string) {
 	}
 	return out
 }
+
+// noteOnce adds a sentence that may come again when the plan is made.
+func (p *Plan) noteOnce(s string) {
+	if !slices.Contains(p.Notes, s) {
+		p.Notes = append(p.Notes, s)
+	}
+}

@@ -25,7 +25,8 @@ type Plan struct {
 	// Notes are sentences for whoever decides.
 	Notes []string
 
-	o Options
+	o   Options
+	all []Session // judged or not
 }
 
 // Part is what one backend would change. Now and Will are our rules as the
@@ -213,21 +214,30 @@ func thisHost(ctx context.Context) (*ruleset.Host, error) {
 	return h, nil
 }
 
-// protect refuses what would cut a session.
+// protect finds the sessions of now and refuses what would cut one.
 func (p *Plan) protect(ctx context.Context, h *ruleset.Host, loaded []*Present) error {
 	f, err := sessions(ctx, p.o.Machine)
 	if err != nil {
 		return err
 	}
-	p.Sessions, p.Notes = nil, append(p.Notes, f.notes...)
+	p.all = f.sessions
+	for _, n := range f.notes {
+		p.noteOnce(n)
+	}
+	return p.keep(h, loaded)
+}
+
+// keep judges the sessions by what is, or would be, loaded.
+func (p *Plan) keep(h *ruleset.Host, loaded []*Present) error {
+	p.Sessions = nil
 	j := newJudge(h, loaded)
-	for _, s := range f.sessions {
+	for _, s := range p.all {
 		ok, why := j.session(s)
 		switch {
 		case ok:
 			p.Sessions = append(p.Sessions, s)
 		case !s.Own && p.o.MayCutOthers:
-			p.note("The session %s would be cut: %s.", s, why)
+			p.noteOnce(fmt.Sprintf("The session %s would be cut: %s.", s, why))
 		default:
 			return refusal(s, why)
 		}

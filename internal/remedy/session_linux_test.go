@@ -32,13 +32,10 @@ func newPair(t *testing.T) *pairLab {
 	t.Helper()
 	p := &pairLab{lab: newLab(t), client: nettest.New(t)}
 	nettest.Veth(t, p.ns, p.client, "ether0="+serverAddr+"/24", "ether0="+clientAddr+"/24")
-	nettest.Veth(t, p.ns, p.client, "ether1=2001:db8::1/64", "ether1=2001:db8::2/64")
+	p.ns.Run("ip", "addr", "add", "2001:db8::1/64", "dev", "ether0", "nodad")
+	p.client.Run("ip", "addr", "add", "2001:db8::2/64", "dev", "ether0", "nodad")
 	bin := filepath.Join(t.TempDir(), "sshd")
-	data, err := os.ReadFile(self())
-	if err == nil {
-		err = os.WriteFile(bin, data, 0o700)
-	}
-	if err != nil {
+	if err := os.Symlink(self(), bin); err != nil { // a process is named by what was run
 		t.Fatal(err)
 	}
 	cmd := p.ns.Command("/usr/bin/env", helperEnv+"=serve", bin, "[::]:22")
