@@ -94,6 +94,7 @@ changes nothing unless a command says so.`,
   portreeve host                     who listens here
   portreeve scan web-01              what answers on another machine
   portreeve traffic                  who talks to whom, live
+  portreeve logs /var/log/ufw.log    what the firewall refused
   portreeve explain 5432             what a port is, and who has it here`,
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(),
@@ -104,7 +105,7 @@ changes nothing unless a command says so.`,
 	root.PersistentFlags().StringVar(&s.color, "color", "auto", "colour: auto, always or never (NO_COLOR is honoured)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
-	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newExplain(s))
+	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s))
 	return root
 }
 

@@ -87,3 +87,12 @@ func fit(s string, n int) string {
 	}
 	return runewidth.FillRight(runewidth.Truncate(s, n, "…"), n)
 }
+
+// para breaks a text into lines; those after the first begin at column hang,
+// the first where its own blanks say.
+func para(text string, width, hang int) []string {
+	body := strings.TrimLeft(text, " ")
+	lines := wrap(body, width, hang)
+	lines[0] = text[:len(text)-len(body)] + strings.TrimLeft(lines[0], " ")
+	return lines
+}
