@@ -61,6 +61,9 @@ func Render(w io.Writer, f *rulefile.File, o RenderOptions) (notes []string, err
 		if len(groups) > 1 {
 			made[i].Name = fmt.Sprintf("%s-%d", name, i+1)
 		}
+		if n := made[i].rules(); n > quota {
+			out.notes = append(out.notes, fmt.Sprintf("the group %s has %d rules; without a higher quota a group takes %d", cmp.Or(o.GroupID, made[i].Name), n, quota))
+		}
 		if to := permits.Addresses(g.To); to != "any" || len(groups) > 1 {
 			out.notes = append(out.notes, fmt.Sprintf("attach the group %s to %s", cmp.Or(o.GroupID, made[i].Name), to))
 		}
@@ -114,6 +117,19 @@ func description(s string) string {
 type madeGroup struct {
 	ID, Name, Description string
 	Ingress               []ipPermission
+}
+
+// quota is how many inbound rules of IPv4, and of IPv6, a group takes by
+// default (Amazon VPC quotas).
+const quota = 60
+
+// rules is the larger number of rules of one family.
+func (g *madeGroup) rules() int {
+	four, six := 0, 0
+	for _, p := range g.Ingress {
+		four, six = four+len(p.IpRanges), six+len(p.Ipv6Ranges)
+	}
+	return max(four, six)
 }
 
 // ipPermission is IpPermission of the EC2 API.
