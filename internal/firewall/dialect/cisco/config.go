@@ -76,7 +76,6 @@ type reader struct {
 	list     *list
 	group    *group
 	device   string
-	seen     int // words that a list of ASA consists of, of the listing
 }
 
 // section is what indented lines belong to.

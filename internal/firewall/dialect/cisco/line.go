@@ -109,7 +109,7 @@ func counter(ws []word) (left []word, packets *uint64, inactive bool) {
 		case strings.HasPrefix(w.text, "(") && endsInMatches(ws[i+1:]):
 			n = w.text[1:]
 		case strings.EqualFold(w.text, "(inactive)") && (i == 0 || !isTimeRange(ws, i)):
-			return trimTail(ws[:i], ws[i:], packets)
+			return ws[:i], nil, true
 		default:
 			continue
 		}
@@ -121,8 +121,6 @@ func counter(ws []word) (left []word, packets *uint64, inactive bool) {
 	}
 	return ws, nil, false
 }
-
-func trimTail(left, _ []word, packets *uint64) ([]word, *uint64, bool) { return left, packets, true }
 
 // isTimeRange reports that the word at i tells the state of a time range.
 func isTimeRange(ws []word, i int) bool {

@@ -37,7 +37,6 @@ type building struct {
 	protoSet ruleset.Set // nil: any
 	flags    string      // "", "any" or "S/SA"
 	state    bool        // keep, modulate or synproxy state was said
-	icmp6    bool
 }
 
 // filter reads "pass|block|match …".
