@@ -106,7 +106,7 @@ func runApply(ctx context.Context, s *streams, f *applyFlags, name string) error
 		return remedyError(err)
 	}
 	plan.Notes = slices.Concat(notes, plan.Notes)
-	if err := report.PlanText(s.out, plan, s.style(true)); err != nil {
+	if err := report.PlanText(s.out, shownPlan(plan), s.style(true)); err != nil {
 		return writeError(err)
 	}
 	if f.dryRun {
@@ -116,7 +116,47 @@ func runApply(ctx context.Context, s *streams, f *applyFlags, name string) error
 	if err != nil {
 		return remedyError(err)
 	}
-	return writeOrNil(report.AppliedText(s.out, done, s.style(false)))
+	return writeOrNil(report.AppliedText(s.out, done.Until, done.Notes, s.style(false)))
+}
+
+// shownPlan is a plan as it is shown.
+func shownPlan(p *remedy.Plan) *report.Plan {
+	out := &report.Plan{Notes: p.Notes}
+	for i := range p.Parts {
+		part := report.PlanPart{Backend: p.Parts[i].Backend, Untried: p.Parts[i].Untried}
+		for _, l := range p.Parts[i].Diff {
+			part.Diff = append(part.Diff, string(rune(l.Op))+" "+l.Text)
+		}
+		out.Parts = append(out.Parts, part)
+	}
+	for _, x := range p.Sessions {
+		out.Kept = append(out.Kept, x.String())
+	}
+	for _, u := range p.Refused {
+		out.Refused = append(out.Refused, fmt.Sprintf("%s %s, used by %d clients: %s", u.Proto, u.Server, u.Count, u.Why))
+	}
+	return out
+}
+
+func shownChanges(list []remedy.Listed) (out []report.Change) {
+	for i := range list {
+		out = append(out, report.Change{ID: list[i].ID, Made: list[i].Made, Backends: list[i].Backends, State: changeState(&list[i])})
+	}
+	return out
+}
+
+func changeState(l *remedy.Listed) string {
+	switch {
+	case l.Over:
+		return "its time has passed and it is still in force: portreeve rules undo"
+	case l.Outcome == remedy.Open && l.InForce:
+		return "waits to be confirmed until " + l.Until.Local().Format("15:04:05")
+	case l.Rebooted && l.Outcome == remedy.Confirmed:
+		return "confirmed; ended by a restart"
+	case l.InForce:
+		return string(l.Outcome) + ", in force"
+	}
+	return string(l.Outcome)
 }
 
 func writeOrNil(err error) error {
@@ -254,7 +294,7 @@ func newRulesStatus(s *streams) *cobra.Command {
 			if err != nil {
 				return remedyError(err)
 			}
-			return writeOrNil(report.ChangesText(s.out, list, s.style(false)))
+			return writeOrNil(report.ChangesText(s.out, shownChanges(list), s.style(false)))
 		},
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/firewall/learn"
 	"github.com/portreeve/portreeve/internal/firewall/rulefile"
-	"github.com/portreeve/portreeve/internal/remedy"
 )
 
 // LearnSchema is the name of the document that LearnedJSON writes.
@@ -310,76 +309,3 @@ func Notes(w io.Writer, notes []string, st Style) {
 	}
 }
 
-// PlanText shows what applying rules would change.
-func PlanText(w io.Writer, p *remedy.Plan, st Style) error {
-	var b strings.Builder
-	for i := range p.Parts {
-		part := &p.Parts[i]
-		fmt.Fprintf(&b, "%s:\n", part.Backend)
-		for _, l := range part.Diff {
-			b.WriteString(diffText(l, st))
-		}
-		if part.Untried != "" {
-			b.WriteString(strings.Join(para("  not tried beforehand: "+Escape(part.Untried), st.Width, 4), "\n") + "\n")
-		}
-	}
-	for _, s := range p.Sessions {
-		b.WriteString(strings.Join(para("kept: "+Escape(s.String()), st.Width, 2), "\n") + "\n")
-	}
-	for _, u := range p.Refused {
-		text := fmt.Sprintf("would refuse: %s %s, used by %s: %s", u.Proto, u.Server, amount(u.Count, "client", "clients"), u.Why)
-		b.WriteString(strings.Join(para(st.paint(yellow, Escape(text)), st.Width, 2), "\n") + "\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	if err == nil {
-		Notes(w, p.Notes, st)
-	}
-	return err
-}
-
-func diffText(l remedy.Line, st Style) string {
-	text := "  " + string(rune(l.Op)) + " " + Escape(l.Text)
-	switch l.Op {
-	case '+':
-		text = st.paint(green, text)
-	case '-':
-		text = st.paint(red, text)
-	}
-	return text + "\n"
-}
-
-// AppliedText says what to do now.
-func AppliedText(w io.Writer, a *remedy.Applied, st Style) error {
-	Notes(w, a.Notes, st)
-	_, err := fmt.Fprintf(w, "\n%s\n  portreeve rules confirm      keep the rules (open a new session first, and type it there)\n  portreeve rules undo         take them back now\n",
-		st.paint(bold, "Applied. At "+a.Until.Local().Format("15:04:05")+" the rules are taken back, unless confirmed."))
-	return err
-}
-
-// ChangesText lists the journal.
-func ChangesText(w io.Writer, list []remedy.Listed, st Style) error {
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "No rules were applied here.")
-		return err
-	}
-	cols := []column{{head: "CHANGE"}, {head: "MADE"}, {head: "BY"}, {head: "STATE"}}
-	var rows [][]string
-	for _, l := range list {
-		rows = append(rows, []string{Escape(l.ID), stamp(l.Made), Escape(strings.Join(l.Backends, " ")), changeState(&l)})
-	}
-	return writeTable(w, st, cols, rows)
-}
-
-func changeState(l *remedy.Listed) string {
-	switch {
-	case l.Over:
-		return "its time has passed and it is still in force: portreeve rules undo"
-	case l.Outcome == remedy.Open && l.InForce:
-		return "waits to be confirmed until " + l.Until.Local().Format("15:04:05")
-	case l.Rebooted && l.Outcome == remedy.Confirmed:
-		return "confirmed; ended by a restart"
-	case l.InForce:
-		return string(l.Outcome) + ", in force"
-	}
-	return string(l.Outcome)
-}
