@@ -55,7 +55,7 @@ type LintOptions struct {
 	// everyone; "" for others. nil: the table of sensitive.txt.
 	Sensitive func(proto uint8, port uint16) string
 	// Steps bounds the work of each chain, in looks at one rule; 0 is 400
-	// million (some ten seconds).
+	// million (some seconds).
 	Steps int
 }
 
@@ -259,7 +259,7 @@ func (l *linter) neverHit(ch *Chain) {
 
 func (l *linter) unfinished() {
 	if l.left > 0 {
-		l.add(Finding{Rule: Unfinished, Why: "not finished for " + itoa(l.left) + " rules: they divide packets in more ways than are followed", Sure: true})
+		l.add(Finding{Rule: Unfinished, Why: "not finished for " + itoa(l.left) + " rules: judging them would take more steps than are allowed", Sure: true})
 	}
 	order := map[string]int{}
 	for i, ch := range l.set.Chains {

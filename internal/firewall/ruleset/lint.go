@@ -146,6 +146,9 @@ func (p placed) covered(region []space.Box, at int, dead map[*Rule]bool) cover {
 		}
 	}
 	for _, b := range region {
+		if p.budget.left <= 0 {
+			return cover{}
+		}
 		one := p.exact(b, p.earlier(at, dead))
 		if c.by = append(c.by, one.by...); !one.done || !one.all {
 			return one
@@ -190,6 +193,9 @@ func (p *plan) earlier(at int, dead map[*Rule]bool) []int {
 
 // exact finds what a list of entries leaves of a box.
 func (p placed) exact(b space.Box, ids []int) cover {
+	if p.budget.left <= 0 {
+		return cover{}
+	}
 	boxes := make([]space.Box, 0, 64)
 	var near []int
 	p.budget.left -= len(ids)
@@ -361,6 +367,9 @@ func (e placedRuling) without(dead map[*Rule]bool) (takers []*ruling, same, done
 	}
 	for i, b := range e.region {
 		if e.near[i] == nil {
+			if p.budget.left <= 0 {
+				return nil, false, false
+			}
 			e.near[i] = p.meeting(b)
 		}
 		same, done := p.unlike(b, e.near[i], e.at, own, dead)

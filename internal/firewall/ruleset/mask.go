@@ -41,8 +41,7 @@ func (e In) tried(domain Set) (out Set) {
 const mostScattered = 1 << 12
 
 // scattered gives the values within full that, masked, are in the set, as
-// ranges. A range of the set is only followed where the mask has no holes
-// above its lowest bit.
+// ranges, while they are not too many.
 func scattered(s Set, mask, full Value) (out Set, ok bool) {
 	low := trailingZeros(mask)
 	wild := full.And(mask.Not()).And(lowBits(low).Not()) // holes above the lowest bit of the mask
@@ -51,26 +50,16 @@ func scattered(s Set, mask, full Value) (out Set, ok bool) {
 			out = appendAligned(out, iv, low)
 			continue
 		}
-		if iv.Lo != iv.Hi || ones(wild) > 12 {
-			small := false
-			for v := iv.Lo; ; v = v.next() {
-				if v.And(mask) == v {
-					out = spread(out, v, wild, low)
-				}
-				if small = len(out) <= mostScattered && iv.Hi.Hi == iv.Lo.Hi && iv.Hi.Lo-iv.Lo.Lo < 1<<10; !small || v == iv.Hi {
-					break
-				}
-			}
-			if !small {
+		if ones(wild) > 12 {
+			return nil, false
+		}
+		for v, some := nextWithin(iv.Lo, mask); some && v.Compare(iv.Hi) <= 0; v, some = nextWithin(v.next(), mask) {
+			if out = spread(out, v, wild, low); len(out) > mostScattered {
 				return nil, false
 			}
-			continue
-		}
-		if iv.Lo.And(mask) == iv.Lo {
-			out = spread(out, iv.Lo, wild, low)
-		}
-		if len(out) > mostScattered {
-			return nil, false
+			if v == maxValue {
+				break
+			}
 		}
 	}
 	return normal(out), true
@@ -95,10 +84,7 @@ func appendAligned(out Set, iv Interval, low int) Set {
 
 // spread adds v with every value of the wild bits, the low bits open.
 func spread(out Set, v, wild Value, low int) Set {
-	if ones(wild) > 12 {
-		return append(out, make(Set, mostScattered+1)...) // too many
-	}
-	for sub := wild; ; sub = sub.minusOne().And(wild) {
+	for sub := wild; ; sub = sub.prev().And(wild) {
 		lo := v.Or(sub)
 		out = append(out, Interval{lo, lo.Or(lowBits(low))})
 		if sub == (Value{}) {
@@ -107,7 +93,20 @@ func spread(out Set, v, wild Value, low int) Set {
 	}
 }
 
-func (v Value) minusOne() Value { return v.prev() }
+// nextWithin is the smallest value from lo on whose bits are all in the mask.
+func nextWithin(lo, mask Value) (Value, bool) {
+	if lo.And(mask) == lo {
+		return lo, true
+	}
+	for b := range 128 {
+		bit := lowBits(b + 1).Xor(lowBits(b))
+		above := lo.And(lowBits(b + 1).Not())
+		if mask.And(bit) == bit && lo.And(bit) == (Value{}) && above.And(mask) == above {
+			return above.Or(bit), true
+		}
+	}
+	return Value{}, false
+}
 
 func ones(v Value) int { return bits.OnesCount64(v.Hi) + bits.OnesCount64(v.Lo) }
 

@@ -102,7 +102,7 @@ func (s *RuleSet) lists(name string, p Packet) ([]*Chain, error) {
 		found = s.bound(p)
 	}
 	switch {
-	case len(found) == 1 || len(found) > 1 && name == "" && found[0].Bindings != nil:
+	case len(found) == 1 || len(found) > 1 && name == "" && found[0].Bindings != nil && (p.In != "" || p.Out != ""):
 		return found, nil
 	case len(found) == 0 && name != "":
 		return nil, fmt.Errorf("%w: %q (there are: %s)", ErrNoChain, name, titles(s.Chains))

@@ -220,17 +220,26 @@ func (ax *axes) present(a *axis, set Set, here bool) space.Spans {
 	return a.spans(set)
 }
 
-// maskedSpans are the classes of a masked field's values: all of them, unless
-// the field has only a few values.
+// maskedSpans are the classes of a masked field's values: those that some
+// value, masked, is in.
 func (a *axis) maskedSpans(set Set) space.Spans {
 	var out space.Spans
-	if set != nil && set.each(64, func(v Value) {
+	if len(set) > 0 && set.each(64, func(v Value) {
 		n := a.class(v.And(a.mask))
 		out = append(out, space.Span{Lo: n, Hi: n})
 	}) {
 		return space.Join(out)
 	}
-	return space.Spans{{Lo: 0, Hi: uint32(len(a.cuts)) - 1}}
+	for n, lo := range a.cuts {
+		hi := a.field.Max()
+		if n+1 < len(a.cuts) {
+			hi = a.cuts[n+1].prev()
+		}
+		if v, ok := nextWithin(lo, a.mask); ok && v.Compare(hi) <= 0 {
+			out = append(out, space.Span{Lo: uint32(n), Hi: uint32(n)})
+		}
+	}
+	return space.Join(out)
 }
 
 // familyOf gives the families that an address may belong to.
