@@ -39,9 +39,9 @@ var formats = []format{
 	{"azure", "network security groups (JSON)", looksJSON, simple(azure.Read, azure.Options{}), azure.ErrFormat},
 	{"gcp", "VPC firewall rules and policies (JSON, YAML)", looks(`^\s*[\[{]|(?m)^(- |---|[A-Za-z]+:)`), simple(gcp.Read, gcp.Options{}), gcp.ErrFormat},
 	{"kubernetes", "NetworkPolicy (YAML, JSON)", looks(`NetworkPolicy`), simple(kubernetes.Read, kubernetes.Options{}), kubernetes.ErrFormat},
-	{"windows", "netsh advfirewall, Get-NetFirewallRule, firewall registry export", looksWindows, simple(windows.Read, windows.Options{}), windows.ErrFormat},
 	{"cisco", "IOS, NX-OS, XR, ASA, EOS configuration; show access-lists", looks(ciscoLook), simple(cisco.Read, cisco.Options{}), cisco.ErrFormat},
 	{"pf", "pf.conf, pfctl -sr", looks(pfLook), simple(pf.Read, pf.Options{}), pf.ErrFormat},
+	{"windows", "netsh advfirewall, Get-NetFirewallRule, firewall registry export", looksWindows, simple(windows.Read, windows.Options{}), windows.ErrFormat},
 }
 
 const (

@@ -66,7 +66,7 @@ type text struct {
 }
 
 // mostHead bounds the first look.
-const mostHead = 1 << 20
+const mostHead = 512 << 10
 
 func newText(name string, data []byte) *text {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
