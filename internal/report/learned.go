@@ -308,4 +308,3 @@ func Notes(w io.Writer, notes []string, st Style) {
 		_, _ = io.WriteString(w, strings.Join(para("Note: "+Escape(n), st.Width, 2), "\n")+"\n")
 	}
 }
-
