@@ -22,6 +22,7 @@ type cell struct {
 	clients  map[uint32]uint64 // with their flows
 	servers  map[uint32]uint64
 	rows     []row
+	parts    []*cell // that it was joined from; rows are theirs until gathered
 	why      []string
 	v4       bool
 }
@@ -62,7 +63,7 @@ func (e *evidence) cells() []*cell {
 		c.add(r)
 	}
 	kept := list[:0]
-	for _, c := range list {
+	for _, c := range e.affordable(list) {
 		if why := e.thin(c); why != "" {
 			for _, r := range c.rows {
 				e.leaveOut(r, why)
@@ -73,6 +74,40 @@ func (e *evidence) cells() []*cell {
 		kept = append(kept, c)
 	}
 	return kept
+}
+
+// mostWords bounds the memory of all cells' sets of hosts, in words.
+const mostWords = 16 << 20
+
+// affordable leaves out the lightest cells where there are more than memory is
+// allowed for: with many hosts and many services, which no real need makes.
+func (e *evidence) affordable(list []*cell) []*cell {
+	most := max(mostWords/(2*len(e.known)/64+2), 4*mostCells)
+	if len(list) <= most {
+		return list
+	}
+	slices.SortStableFunc(list, func(a, b *cell) int { return cmp.Compare(b.stat.ok, a.stat.ok) })
+	for _, c := range list[most:] {
+		e.tooLight(c)
+	}
+	return list[:most]
+}
+
+// gather gives a joined cell the rows of its parts.
+func (c *cell) gather() {
+	if c.rows != nil {
+		return
+	}
+	stat := c.stat
+	c.clients, c.servers = map[uint32]uint64{}, map[uint32]uint64{}
+	for todo := slices.Clone(c.parts); len(todo) > 0; {
+		p := todo[len(todo)-1]
+		todo = append(todo[:len(todo)-1], p.parts...)
+		for _, r := range p.rows {
+			c.add(r)
+		}
+	}
+	c.stat = stat
 }
 
 func (c *cell) add(r row) {
@@ -135,11 +170,11 @@ func (e *evidence) inOrder(hosts map[uint32]uint64) []uint32 {
 }
 
 func (e *evidence) exact(ids []uint32) end {
-	out := end{hosts: newBits(len(e.hosts))}
+	out := end{hosts: newBits(len(e.known))}
 	for _, id := range ids {
 		out.area = append(out.area, single(e.hosts[id]))
 		if e.home.internal(e.hosts[id]) {
-			out.hosts.set(id)
+			e.mark(out.hosts, id)
 		} else {
 			out.far = true
 		}
@@ -148,10 +183,10 @@ func (e *evidence) exact(ids []uint32) end {
 }
 
 func (e *evidence) anyEnd(v4 bool) end {
-	out := end{any: true, hosts: newBits(len(e.hosts)), far: true, text: "anybody"}
+	out := end{any: true, hosts: newBits(len(e.known)), far: true, text: "anybody"}
 	for _, id := range e.known {
 		if e.hosts[id].Is4() == v4 {
-			out.hosts.set(id)
+			e.mark(out.hosts, id)
 		}
 	}
 	return out
@@ -166,9 +201,9 @@ func (e *evidence) manyServers(c *cell, seg, n int) bool {
 
 func (e *evidence) segmentEnd(c *cell, i, n int, what string) end {
 	seg := e.seg.list[i]
-	out := end{area: seg.area, hosts: newBits(len(e.hosts)), text: seg.name}
+	out := end{area: seg.area, hosts: newBits(len(e.known)), text: seg.name}
 	for _, id := range seg.hosts {
-		out.hosts.set(id)
+		e.mark(out.hosts, id)
 	}
 	if e.level.private && what == "clients" {
 		return e.homeEnd(seg.v4)
@@ -186,7 +221,7 @@ func title(s *segment) string {
 
 // homeEnd is every network of one's own.
 func (e *evidence) homeEnd(v4 bool) end {
-	out := end{hosts: newBits(len(e.hosts)), text: "own networks"}
+	out := end{hosts: newBits(len(e.known)), text: "own networks"}
 	for _, p := range e.home.own {
 		if p.Addr().Is4() == v4 {
 			out.area = out.area.union(areaOf(p))
@@ -194,7 +229,7 @@ func (e *evidence) homeEnd(v4 bool) end {
 	}
 	for _, id := range e.known {
 		if e.hosts[id].Is4() == v4 {
-			out.hosts.set(id)
+			e.mark(out.hosts, id)
 		}
 	}
 	return out
@@ -213,9 +248,9 @@ func (e *evidence) farEnd(c *cell, ids []uint32, v4, client bool) end {
 			what = "clients"
 		}
 		c.why = append(c.why, fmt.Sprintf("%d public %s in %d networks: new ones will come", len(ids), what, len(nets)))
-		return end{area: e.home.internet(v4), hosts: newBits(len(e.hosts)), far: true, text: "the internet"}
+		return end{area: e.home.internet(v4), hosts: newBits(len(e.known)), far: true, text: "the internet"}
 	}
-	out := end{hosts: newBits(len(e.hosts)), far: true}
+	out := end{hosts: newBits(len(e.known)), far: true}
 	small := 24
 	if !v4 {
 		small = 64
@@ -243,10 +278,17 @@ func (e *evidence) worthInternet(c *cell) bool {
 	return true
 }
 
-// bitset is a set of host numbers.
+// bitset is a set of known hosts, by their place among them.
 type bitset []uint64
 
 func newBits(n int) bitset { return make(bitset, (n+63)/64) }
+
+// mark puts a known host into a set.
+func (e *evidence) mark(b bitset, id uint32) {
+	if i, ok := e.place[id]; ok {
+		b.set(i)
+	}
+}
 
 func (b bitset) set(i uint32) { b[i/64] |= 1 << (i % 64) }
 
@@ -255,14 +297,6 @@ func (b bitset) count() (n int) {
 		n += bits.OnesCount64(w)
 	}
 	return n
-}
-
-func (b bitset) union(o bitset) bitset {
-	out := slices.Clone(b)
-	for i := range o {
-		out[i] |= o[i]
-	}
-	return out
 }
 
 func (b bitset) unionCount(o bitset) (n int) {

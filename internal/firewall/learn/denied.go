@@ -67,6 +67,9 @@ func (l *Learner) proposals() ([]Proposal, *Report) {
 	cells := e.cells()
 	slices.SortFunc(cells, e.compareCells)
 	cells = e.mergeSame(cells)
+	for _, c := range cells {
+		c.gather()
+	}
 	slices.SortFunc(cells, e.compareNeed)
 	out := make([]Proposal, 0, len(cells))
 	for _, c := range cells {

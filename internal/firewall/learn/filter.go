@@ -10,7 +10,8 @@ type evidence struct {
 	*Learner
 	home  *home
 	rows  []row
-	known []uint32 // hosts of one's own that were seen to live
+	known []uint32          // hosts of one's own that were seen to live
+	place map[uint32]uint32 // of each in known
 	// clientOf are the services that a host uses, serverOf those it serves.
 	clientOf, serverOf map[uint32]map[uint32]bool
 	seg                *segments
@@ -107,6 +108,10 @@ func (e *evidence) learnHosts() {
 		}
 	}
 	slices.SortFunc(e.known, func(a, b uint32) int { return e.hosts[a].Compare(e.hosts[b]) })
+	e.place = make(map[uint32]uint32, len(e.known))
+	for i, id := range e.known {
+		e.place[id] = uint32(i)
+	}
 }
 
 func addTo(m map[uint32]map[uint32]bool, k, v uint32) {

@@ -93,32 +93,43 @@ func unionIDs(a, b []uint32) []uint32 {
 	return slices.Compact(out)
 }
 
-func (e *evidence) join(a, b *cell) *cell {
-	c := &cell{svcs: unionIDs(a.svcs, b.svcs), v4: a.v4, from: joinEnds(&a.from, &b.from), to: joinEnds(&a.to, &b.to),
-		clients: map[uint32]uint64{}, servers: map[uint32]uint64{}}
-	slices.SortFunc(c.svcs, func(x, y uint32) int { return compareServices(e.list[x], e.list[y]) })
-	for _, part := range []*cell{a, b} {
-		for _, r := range part.rows {
-			c.add(r)
-		}
-		for _, w := range part.why {
-			if !slices.Contains(c.why, w) {
+// join makes one cell of several.
+func (e *evidence) join(parts ...*cell) *cell {
+	c := &cell{v4: parts[0].v4, parts: parts}
+	from, to := make([]*end, len(parts)), make([]*end, len(parts))
+	for i, p := range parts {
+		from[i], to[i] = &p.from, &p.to
+		c.svcs = append(c.svcs, p.svcs...)
+		c.stat.merge(&p.stat)
+		for _, w := range p.why {
+			if len(c.why) < 3 && !slices.Contains(c.why, w) {
 				c.why = append(c.why, w)
 			}
 		}
 	}
+	slices.SortFunc(c.svcs, func(x, y uint32) int { return compareServices(e.list[x], e.list[y]) })
+	c.svcs = slices.Compact(c.svcs)
+	c.from, c.to = joinEnds(from), joinEnds(to)
 	return c
 }
 
-func joinEnds(a, b *end) end {
-	out := end{hosts: a.hosts.union(b.hosts), far: a.far || b.far, any: a.any || b.any}
-	if !out.any {
-		out.area = a.area.union(b.area)
+func joinEnds(list []*end) end {
+	out := end{hosts: slices.Clone(list[0].hosts)}
+	for _, x := range list {
+		out.far, out.any = out.far || x.far, out.any || x.any
+		out.area = append(out.area, x.area...)
+		for i := range x.hosts {
+			out.hosts[i] |= x.hosts[i]
+		}
 	}
-	if a.text == b.text || b.area.equal(out.area) {
-		out.text = b.text
-	} else if a.area.equal(out.area) {
-		out.text = a.text
+	if out.area = out.area.normal(); out.any {
+		out.area = nil
+	}
+	for _, x := range list {
+		if x.any == out.any && x.area.equal(out.area) {
+			out.text = x.text
+			break
+		}
 	}
 	return out
 }
@@ -189,6 +200,7 @@ func (m *merging) merge(i, j int) {
 func (e *evidence) reduce(cells []*cell) []*cell {
 	slices.SortFunc(cells, e.compareCells)
 	cells = e.mergeSame(cells)
+	slices.SortFunc(cells, e.compareCells)
 	for len(cells) > mostCells {
 		e.tooLight(cells[len(cells)-1])
 		cells = cells[:len(cells)-1]
@@ -225,6 +237,9 @@ func (e *evidence) reduce(cells []*cell) []*cell {
 		break
 	}
 	slices.SortFunc(m.cells, e.compareCells)
+	for _, c := range m.cells {
+		c.gather()
+	}
 	return m.cells
 }
 
@@ -245,15 +260,21 @@ func (e *evidence) mergeSame(cells []*cell) []*cell {
 
 func (e *evidence) mergeBy(cells []*cell, key func(*cell) string) []*cell {
 	at := map[string]int{}
-	var out []*cell
+	var groups [][]*cell
 	for _, c := range cells {
 		k := key(c)
-		if i, ok := at[k]; ok && e.mergeable(out[i], c) && e.cost(out[i], c) <= 0 {
-			out[i] = e.join(out[i], c)
-			continue
+		i, ok := at[k]
+		if !ok || !e.mergeable(groups[i][0], c) {
+			i = len(groups)
+			at[k], groups = i, append(groups, nil)
 		}
-		at[k] = len(out)
-		out = append(out, c)
+		groups[i] = append(groups[i], c)
+	}
+	out := make([]*cell, len(groups))
+	for i, g := range groups {
+		if out[i] = g[0]; len(g) > 1 {
+			out[i] = e.join(g...)
+		}
 	}
 	return out
 }
@@ -302,6 +323,7 @@ func (e *evidence) dropLightest(m *merging) bool {
 
 func (e *evidence) tooLight(c *cell) {
 	e.report.TooLight += c.stat.ok
+	c.gather()
 	for _, r := range c.rows {
 		if len(e.report.LeftOut) >= mostLeftOut {
 			return

@@ -57,6 +57,9 @@ func (e *evidence) oneWayCells() []*cell {
 	}
 	e.asking = true
 	cells := e.mergeSame(e.cells())
+	for _, c := range cells {
+		c.gather()
+	}
 	slices.SortFunc(cells, e.compareCells)
 	return cells
 }
