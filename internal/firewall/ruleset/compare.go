@@ -366,7 +366,7 @@ func (a *axis) usual(spans space.Spans) uint32 {
 func (f Field) examples() []Value {
 	switch f {
 	case L4Proto:
-		return []Value{Number(protoTCP), Number(protoUDP), Number(protoICMP)}
+		return []Value{Number(protoTCP), Number(protoUDP), Number(protoICMP), Number(protoICMPv6), Number(protoSCTP), Number(47), Number(50), Number(1)}
 	case SAddr:
 		return addresses("198.51.100.7", "10.0.0.7", "2001:db8::7")
 	case DAddr, CtOrigDAddr:
@@ -402,6 +402,9 @@ func (f Field) pick(s Set) Value {
 		if s.Has(v) {
 			return v
 		}
+	}
+	if last := s[len(s)-1].Hi; f == L4Proto && s[0].Lo == (Value{}) {
+		return last // 0 would be any
 	}
 	return s[0].Lo
 }

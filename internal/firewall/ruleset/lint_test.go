@@ -11,14 +11,14 @@ import (
 
 // The tests' header space: every packet of it can be tried.
 var (
-	tinyAddrs  = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1", "192.0.2.1", "203.0.113.1"}
-	tinyPorts  = []uint64{0, 20, 21, 22, 80, 443, 100, 101, 8080, 8081}
+	tinyAddrs  = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1", "192.0.2.1"}
+	tinyPorts  = []uint64{20, 21, 22, 80, 443, 100, 101, 8080, 8081}
 	tinyProtos = []uint64{protoTCP, protoUDP, protoSCTP, protoICMP, 47}
 )
 
 func everyPacket(fn func(vals map[Field]Value)) {
 	for _, src := range tinyAddrs {
-		for _, dst := range tinyAddrs[1:5] {
+		for _, dst := range tinyAddrs[1:4] {
 			for _, proto := range tinyProtos {
 				for i, port := range tinyPorts {
 					if i > 0 && !hasPorts(uint8(proto)) {
@@ -44,9 +44,9 @@ func tinySets() map[Field][]Set {
 		}
 		return s
 	}
-	addrs := []Set{p("10.0.0.0/24"), p("10.0.0.0/8"), p("10.0.0.1/32"), p("10.0.0.2/32", "192.0.2.1/32"), allIPv4.Minus(p("10.0.0.0/8")), allIPv4}
+	addrs := []Set{p("10.0.0.0/24"), p("10.0.0.0/8"), p("10.0.0.1/32"), p("10.0.0.2/32", "10.0.0.3/32"), allIPv4.Minus(p("10.0.0.0/8")), allIPv4}
 	return map[Field][]Set{
-		SAddr: addrs, DAddr: {addrs[0], addrs[1], p("10.0.0.2/32"), allIPv4.Minus(addrs[0])},
+		SAddr: addrs, DAddr: {addrs[0], p("10.0.0.2/32"), allIPv4.Minus(addrs[0])},
 		L4Proto: {Numbers(protoTCP), Numbers(protoUDP), Numbers(protoTCP, protoUDP), L4Proto.Except(Numbers(protoTCP)), Numbers(protoICMP)},
 		DPort:   {Numbers(22), Numbers(80, 443), Range(Number(1), Number(1023)), DPort.Except(Numbers(22)), DPort.Full(), Range(Number(0), Number(79))},
 	}
@@ -218,16 +218,18 @@ func TestLintAgreesWithEveryPacket(t *testing.T) {
 
 // checkMinimal takes away each plain rule that was not named.
 func checkMinimal(t *rapid.T, set *RuleSet, base *Chain, gone map[*Rule]bool, all []fate) {
+	_, met := verdictsWithout(base, nil)
 	for _, ch := range set.Chains {
 		for _, r := range ch.Rules {
 			d := r.Steps[len(r.Steps)-1].(Decide)
-			if _, met := verdictsWithout(base, nil); gone[r] || !met[r] || d.Verdict != Accept && d.Verdict != Drop {
+			if gone[r] || !met[r] || d.Verdict != Accept && d.Verdict != Drop {
 				continue
 			}
 			gone[r] = true
-			alone, _ := verdictsWithout(base, map[*Rule]bool{r: true})
-			if v, _ := verdictsWithout(base, gone); slices.Equal(v, all) && slices.Equal(alone, all) {
-				t.Fatalf("rule %d could go and is not named%s", r.Line, dump(set))
+			if v, _ := verdictsWithout(base, gone); slices.Equal(v, all) {
+				if alone, _ := verdictsWithout(base, map[*Rule]bool{r: true}); slices.Equal(alone, all) {
+					t.Fatalf("rule %d could go and is not named%s", r.Line, dump(set))
+				}
 			}
 			delete(gone, r)
 		}

@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"maps"
 	"net/netip"
 	"testing"
 
@@ -20,7 +19,7 @@ func TestQueryAgreesWithTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := drawRuleSet(t)
 		set.Prepare()
-		for range 10 {
+		for range 4 {
 			p := Packet{Proto: uint8(rapid.SampledFrom([]int{6, 17}).Draw(t, "proto")), Dst: netip.MustParseAddr("10.9.0.1"),
 				Src:     rapid.SampledFrom([]netip.Addr{netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("10.9.1.7"), netip.MustParseAddr("192.0.2.9")}).Draw(t, "src"),
 				SrcPort: port(rapid.SampledFrom(append([]int{40000}, twinPorts...)).Draw(t, "sport")),
@@ -75,10 +74,4 @@ func fates(set *RuleSet, p Packet) (passed, stopped int, rewritten bool) {
 		}
 	}
 	return passed, stopped, rewritten
-}
-
-// listTwin gives what the twin does with a packet brought to one chain.
-func listTwin(ch *Chain, vals map[Field]Value, truth map[string]bool) fate {
-	p := &twin{host: twinHost(), vals: maps.Clone(vals), truth: truth}
-	return p.chain(ch)
 }
