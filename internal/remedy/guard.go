@@ -202,8 +202,17 @@ func (w *watch) left() bool {
 }
 
 // finish waits for whoever decided to put back, and does it where he dies.
+// When the journal is deleted meanwhile, only what this change loaded is taken
+// back: there may be a later one by now.
 func (w *watch) finish(ctx context.Context) error {
-	return w.insist(ctx, func(ctx context.Context) error { return w.e.restore(ctx, w.m) })
+	return w.insist(ctx, func(ctx context.Context) error {
+		err := w.e.restore(ctx, w.m)
+		if err != nil && !w.e.has(entryFile) {
+			w.say("the journal entry is gone")
+			return w.r.still(ctx, w.m)
+		}
+		return err
+	})
 }
 
 // insist tries again for a while: whoever holds a lock of the kernel's tables

@@ -225,6 +225,29 @@ func TestGuardInsists(t *testing.T) {
 	}
 }
 
+// The journal is deleted after an undo: the guard takes back what is left of
+// its change, and leaves alone what came after it.
+func TestJournalIsGoneAfterTheDecision(t *testing.T) {
+	const others = "table inet portreeve {\n\tcomment \"later\"\n}\n"
+	for text, want := range map[string]string{loaded: "", others: others, "": ""} {
+		state := filepath.Join(t.TempDir(), "state")
+		k := &kernelTable{text: text}
+		m := Machine{Clock: &handClock{since: time.Hour}, Run: k.run}.filled()
+		e := openEntry(t, state, m, time.Hour)
+		w := &watch{m: m, e: e, log: io.Discard, gone: make(chan struct{})}
+		var err error
+		if w.r, err = e.recall(m); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(state); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.finish(t.Context()); err != nil || k.text != want {
+			t.Errorf("%q became %q: %v", text, k.text, err)
+		}
+	}
+}
+
 func TestDamagedJournal(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	m := Machine{Run: (&kernelTable{}).run, Clock: &handClock{since: time.Hour}}.filled()

@@ -141,8 +141,8 @@ func (l *lab) ended() {
 		busy := false
 		list, _ := List(context.Background(), l.state, Machine{})
 		for _, x := range list {
-			if x.Guarded {
-				busy = true
+			busy = busy || l.guarded(x)
+			if x.Guarded { // open
 				l.ns.Do(func() { _, _ = Undo(context.Background(), l.state, Machine{}) })
 			}
 		}
@@ -299,7 +299,7 @@ func (l *lab) awaitGuard() {
 
 func (l *lab) guarded(x Listed) bool {
 	e, err := readEntry(x.Dir)
-	return err == nil && guarded(l.t.Context(), e)
+	return err == nil && guarded(context.Background(), e) // the test's context ends before its cleanup
 }
 
 // logs are what the guards said.

@@ -88,6 +88,22 @@ func (r recall) run(ctx context.Context, m Machine, here bool) error {
 	return errors.Join(errs...)
 }
 
+// still puts back the steps whose rules are loaded just as the change left
+// them.
+func (r recall) still(ctx context.Context, m Machine) error {
+	var left recall
+	for _, x := range r {
+		now, err := x.backend.Read(ctx, m.Run)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(now.Normal, x.wanted) {
+			left = append(left, x)
+		}
+	}
+	return left.run(ctx, m, true)
+}
+
 func (r recalled) run(ctx context.Context, m Machine, here bool) error {
 	now, err := r.backend.Read(ctx, m.Run)
 	if err != nil {
