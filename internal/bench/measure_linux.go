@@ -29,6 +29,8 @@ func sections() []section {
 		{"scan-identify", "scan: fourteen real daemons recognised", scanIdentify},
 		{"traffic-file", "traffic: ten million packets of a file", trafficFile},
 		{"traffic-live", "traffic: two million packets live", trafficLive},
+		{"logs", "logs: three million lines", logFile},
+		{"rules", "rules: ten thousand rules", bigRules},
 	}
 }
 

@@ -90,11 +90,7 @@ func runApply(ctx context.Context, s *streams, f *applyFlags, name string) error
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program, which must guard the rules: %w", err)
-	}
-	o := remedy.Options{StateDir: dir, Load: loads, Within: f.within, Guard: []string{self, "rules", "guard", "--journal"}, MayCutOthers: f.others}
+	o := remedy.Options{StateDir: dir, Load: loads, Within: f.within, Guard: []string{"/proc/self/exe", "rules", "guard", "--journal"}, MayCutOthers: f.others}
 	if o.Flows, err = f.seen(ctx, s); err != nil {
 		return err
 	}
