@@ -158,6 +158,12 @@ func element(b []byte) int {
 // rfc3164 reads TIME HOST TAG: of the many forms in use; host, tag and both
 // may be missing.
 func (p *Parser) rfc3164(b []byte, l *line, pri bool) {
+	if rest, ok := p.memo.same(b, l); ok {
+		l.msg = rest
+		l.body = uptime(p.tagOf(rest, l, true))
+		return
+	}
+	head := b
 	when, size := p.stamp(b)
 	if size == 0 {
 		if n := epochPrefix(b); n > 0 { // journalctl -o short-unix
@@ -179,6 +185,7 @@ func (p *Parser) rfc3164(b []byte, l *line, pri bool) {
 	l.msg = b
 	if bytes.IndexByte(l.text[:len(l.text)-len(b)], ',') < 0 { // not dmesg's
 		b = p.hostOf(b, l)
+		p.memo.keep(head, b, l)
 	}
 	l.msg = b
 	l.body = uptime(p.tagOf(b, l, true))

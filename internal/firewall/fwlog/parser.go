@@ -19,7 +19,8 @@ type Options struct {
 
 // Parser reads the lines of one stream.
 type Parser struct {
-	opt Options
+	memo memo
+	opt  Options
 	// ask are the dialects to ask, in the table's order. What one line is
 	// does not hang on the lines before it, but for what is carried.
 	ask     []dialect
