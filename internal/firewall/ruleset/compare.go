@@ -14,11 +14,12 @@ import (
 // that do not have the field).
 type Region []Limit
 
-// Limit is the values of one field in a region.
+// Limit is the values of one field in a region; the text of more than 64
+// ranges is shortened.
 type Limit struct {
 	Field  Field
 	Values string
-	// Set is the same as values; Missing: packets without the field are in it.
+	// Set is all of the values; Missing: packets without the field are in it.
 	Set     Set
 	Missing bool
 }
@@ -317,14 +318,18 @@ func (p *plan) region(b space.Box) (out Region) {
 	return out
 }
 
-// all writes every value of a set; text shortens.
+// all writes the values of a set, or of a very scattered one the first.
 func (f Field) all(s Set) string {
+	const most = 64
 	if f.awkward(s) {
 		return f.text(s)
 	}
-	parts := make([]string, len(s))
-	for i, iv := range s {
-		parts[i] = f.interval(iv)
+	var parts []string
+	for _, iv := range s[:min(most, len(s))] {
+		parts = append(parts, f.interval(iv))
+	}
+	if len(s) > most {
+		parts = append(parts, fmt.Sprintf("… (%d more)", len(s)-most))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -11,6 +11,9 @@ import (
 const (
 	mostBoxes   = 20_000
 	mostEntries = 600_000
+	// mostRemembered bounds the regions that a chain is known to have seen.
+	mostRemembered = 256
+	mostWork       = 60_000_000 // looks at one box
 )
 
 // flattener turns chains with their jumps, returns and rewrites into one
@@ -40,6 +43,7 @@ type flattener struct {
 	clean  map[visited][]space.Box
 	draws  int
 	loops  map[*Chain]bool
+	work   int
 	failed string
 }
 
@@ -88,6 +92,13 @@ func (f *flattener) fail() {
 	}
 }
 
+// spend counts work, and gives up where there is too much.
+func (f *flattener) spend(n int) {
+	if f.work += n; f.work > mostWork {
+		f.fail()
+	}
+}
+
 func (f *flattener) emit(boxes []space.Box, e ruling) {
 	for _, b := range boxes {
 		e.box = b
@@ -132,7 +143,7 @@ func (f *flattener) chain(ch *Chain, in live) (same []space.Box, changed []live)
 			fr.out = append(fr.out, l)
 		}
 	}
-	if len(fr.away) == 0 && f.draws == drawn {
+	if len(fr.away) == 0 && f.draws == drawn && len(f.clean[visited{ch, in.st}]) < mostRemembered {
 		f.clean[visited{ch, in.st}] = append(f.clean[visited{ch, in.st}], in.cond...)
 	}
 	if len(fr.away) == 0 {
@@ -145,6 +156,7 @@ func (f *flattener) chain(ch *Chain, in live) (same []space.Box, changed []live)
 // before, and what the chain decides of them is in the list already.
 func (f *flattener) again(ch *Chain, in live) bool {
 	before := f.clean[visited{ch, in.st}]
+	f.spend(len(in.cond))
 	for _, b := range in.cond {
 		if !slices.ContainsFunc(before, b.Within) {
 			return false
@@ -184,6 +196,7 @@ type step struct {
 func (f *flattener) rule(fr *frame, r *Rule, l live) []live {
 	s := &step{frame: fr, rule: r, from: l, cur: l.cond, st: l.st}
 	f.now = r
+	f.spend(1 + len(l.cond))
 	for _, one := range r.Steps {
 		if len(s.cur) == 0 || f.failed != "" {
 			break

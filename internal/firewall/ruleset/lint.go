@@ -237,15 +237,16 @@ func (l *linter) lines(takers []*ruling) (out []int) {
 // chain undecided.
 func (l *linter) trimmers(ch *Chain, r *Rule) (out []int) {
 	for _, p := range l.plans {
-		if p.failed != "" {
-			continue
-		}
-		own := p.matching(r)
+		var own []space.Box
 		for _, other := range ch.Rules {
-			if other == r {
+			leaves := p.leaves[other]
+			if other == r || p.failed != "" {
 				break
 			}
-			if leaves := p.leaves[other]; slices.ContainsFunc(leaves, func(b space.Box) bool { return slices.ContainsFunc(own, b.Meets) }) {
+			if own == nil && len(leaves) > 0 { // the walk was in this chain, so its fields have axes
+				own = p.matching(r)
+			}
+			if slices.ContainsFunc(leaves, func(b space.Box) bool { return slices.ContainsFunc(own, b.Meets) }) {
 				out = append(out, other.Line)
 			}
 		}

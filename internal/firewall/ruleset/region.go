@@ -50,6 +50,9 @@ func (f *flattener) outside(e Expr, st *state) []space.Box {
 }
 
 func (f *flattener) and(a, b []space.Box) []space.Box {
+	if f.spend(len(a) * len(b)); f.failed != "" {
+		return nil
+	}
 	out, ok := space.AndAll(a, b, mostBoxes)
 	if !ok {
 		f.fail()
@@ -58,7 +61,10 @@ func (f *flattener) and(a, b []space.Box) []space.Box {
 }
 
 func (f *flattener) minus(a, b []space.Box) []space.Box {
-	out, ok := f.ax.sp.MinusAll(a, b, mostBoxes)
+	if f.spend(len(a) * len(b)); f.failed != "" {
+		return nil
+	}
+	out, ok := f.ax.sp.MinusAll(a, b, min(mostBoxes, 1+mostWork/(1+len(b))))
 	if !ok {
 		f.fail()
 	}
