@@ -35,7 +35,7 @@ vet:
 staticcheck:
 	$(GO) tool staticcheck ./...
 
-race: ## all tests with the race detector (needs gcc)
+race: ## tests of what starts goroutines, with the race detector (needs gcc)
 	@$(WORKSHOP) test -race $(if $(V),-v)
 
 cross: ## build for every supported system

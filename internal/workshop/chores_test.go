@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,5 +92,23 @@ func TestFuzzingTimeThatRanOut(t *testing.T) {
 	}
 	if ranOut("--- FAIL: FuzzParse (4.03s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzParse/x\n") {
 		t.Error("a failing input was passed over")
+	}
+}
+
+// The race detector runs where goroutines are started: by a go statement or a
+// group, in code or tests.
+func TestStartsGoroutines(t *testing.T) {
+	dir := t.TempDir()
+	for name, body := range map[string]string{
+		"yes": "func f() { go f() }", "group": "func f() { var g interface{ Go(func()) }; g.Go(nil) }", "no": "func f() { f() }\n// go f()",
+	} {
+		file := filepath.Join(dir, name+".go")
+		if err := os.WriteFile(file, []byte("package p\n"+body+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := startsGoroutines(file)
+		if err != nil || got != (name != "no") {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
 	}
 }

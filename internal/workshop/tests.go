@@ -41,6 +41,12 @@ func runTests(ctx context.Context, args []string) error {
 	if len(patterns) == 0 {
 		patterns = []string{"./..."}
 	}
+	if *race && flags.NArg() == 0 {
+		var err error
+		if patterns, err = concurrent(ctx); err != nil {
+			return err
+		}
+	}
 	return goTestJSON(ctx, append(goTest, patterns...), *verbose)
 }
 
