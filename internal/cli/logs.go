@@ -65,6 +65,7 @@ that is said.`,
 		},
 	}
 	f.register(cmd)
+	narrowHelp(cmd)
 	return cmd
 }
 
@@ -128,6 +129,8 @@ func (f *logFlags) check(s *streams) error {
 		return usage("add --follow", "--new tells where following begins")
 	case f.duration != 0 && !f.follow:
 		return usage("add --follow", "--duration tells when following ends")
+	case f.width != 0 && f.by != byTime:
+		return usage("add --by time", "--width tells how long its rows are")
 	case f.width < 0 || f.duration < 0:
 		return usage("write it as 1h or 30s", "a length of time below zero")
 	}

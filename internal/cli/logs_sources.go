@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -27,7 +26,7 @@ type logSource struct {
 func (f *logFlags) sources(s *streams) []logSource {
 	var out []logSource
 	for _, name := range f.files {
-		src := logSource{name: name, path: name, open: func(context.Context) (io.ReadCloser, error) { return openInput(s, name) }}
+		src := logSource{name: name, path: name, open: func(ctx context.Context) (io.ReadCloser, error) { return openInput(s.stoppableInput(ctx), name) }}
 		if name == "-" {
 			src.name, src.path = "standard input", ""
 		}
@@ -58,39 +57,45 @@ func (f *logFlags) openJournal(ctx context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	var said strings.Builder
-	cmd.Stderr = &said
+	cmd.Stderr, cmd.WaitDelay = &said, time.Second
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run journalctl: %w", err)
 	}
-	return &journal{ReadCloser: out, cmd: cmd, said: &said}, nil
+	j := &journal{pipe: out, cmd: cmd, said: &said}
+	return &input{Reader: untilDone(ctx, j), close: j}, nil
 }
 
 // journal ends with the program that writes it.
 type journal struct {
-	io.ReadCloser
+	pipe io.ReadCloser
 	cmd  *exec.Cmd
 	said *strings.Builder
+	once sync.Once
+	bad  error
 }
 
 // Read gives what the program complained of, at its end.
 func (j *journal) Read(p []byte) (int, error) {
-	n, err := j.ReadCloser.Read(p)
+	n, err := j.pipe.Read(p)
 	if err == nil || n > 0 {
 		return n, nil
 	}
-	if bad := j.cmd.Wait(); bad != nil && j.cmd.ProcessState.ExitCode() > 0 {
+	if bad := j.wait(); bad != nil && j.cmd.ProcessState != nil && j.cmd.ProcessState.ExitCode() > 0 {
 		return 0, fmt.Errorf("journalctl: %s", strings.TrimSpace(j.said.String()+" "+bad.Error()))
 	}
 	return 0, err
 }
 
+// wait is called by whoever reads and by whoever closes.
+func (j *journal) wait() error {
+	j.once.Do(func() { j.bad = j.cmd.Wait() })
+	return j.bad
+}
+
 func (j *journal) Close() error {
-	err := j.ReadCloser.Close()
-	if j.cmd.ProcessState == nil {
-		_ = j.cmd.Process.Kill() // it has nobody to write to any more
-		_ = j.cmd.Wait()
-	}
-	return err
+	_ = j.cmd.Process.Kill() // it has nobody to write to any more
+	_ = j.wait()
+	return j.pipe.Close()
 }
 
 // followPace is how often a followed log is looked at.
@@ -117,7 +122,7 @@ func (r *logRun) each(ctx context.Context, fn func(ctx context.Context, src *log
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.add(st)
-		if err == nil || ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, fs.ErrClosed)) {
+		if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			r.read++
 			return
 		}
@@ -174,18 +179,22 @@ func (r *logRun) scan(ctx context.Context, src *logSource, visit fwlog.Visit) (f
 		return fwlog.Stats{}, err
 	}
 	defer in.Close()
-	defer context.AfterFunc(ctx, func() { _ = in.Close() })()
-	return fwlog.Scan(in, r.f.options(), visit)
+	return fwlog.Scan(whileRunning{ctx, in}, r.f.options(), visit)
 }
 
-// parallel reads one source on all cores.
+// mostWorkers read one log: each counts for itself, and memory is bounded on
+// large machines, too.
+const mostWorkers = 8
+
+// parallel reads one source on several cores. An interruption ends the
+// reading; what was read until then is told.
 func parallel[C any](ctx context.Context, r *logRun, src *logSource, w fwlog.Work[C]) (fwlog.Stats, error) {
 	in, err := src.open(ctx)
 	if err != nil {
 		return fwlog.Stats{}, err
 	}
 	defer in.Close()
-	return fwlog.Parallel(ctx, in, r.f.options(), runtime.GOMAXPROCS(0), w)
+	return fwlog.Parallel(context.WithoutCancel(ctx), whileRunning{ctx, in}, r.f.options(), min(runtime.GOMAXPROCS(0), mostWorkers), w)
 }
 
 // conclude says on stderr how many lines are no event, and ends with the gaps.

@@ -58,7 +58,10 @@ func (f *logFlags) count(c *logSum, kind fwlog.Kind, e *fwlog.Event) {
 func sumUp(ctx context.Context, s *streams, f *logFlags) error {
 	r := &logRun{s: s, f: f}
 	sums := &logSums{f: f, seed: logview.RandomSeed()}
-	total := sums.take()
+	var total *logSum
+	if f.follow {
+		total = sums.take()
+	}
 	err := r.each(ctx, func(ctx context.Context, src *logSource) (fwlog.Stats, error) {
 		if f.follow {
 			return r.scan(ctx, src, func(_ int64, kind fwlog.Kind, e *fwlog.Event) bool {
@@ -77,10 +80,7 @@ func sumUp(ctx context.Context, s *streams, f *logFlags) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range sums.free {
-		total.merge(c)
-	}
-	return r.conclude(r.tell(total))
+	return r.conclude(r.tell(sums.all(total)))
 }
 
 // logSums are counted in by one worker each, and used again: to merge them at
@@ -108,6 +108,18 @@ func (p *logSums) give(c *logSum) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, c)
+}
+
+// all is what everybody counted, in with what total has.
+func (p *logSums) all(total *logSum) *logSum {
+	if total == nil {
+		total = p.take()
+	}
+	for i, c := range p.free {
+		total.merge(c)
+		p.free[i] = nil // its memory may be used again
+	}
+	return total
 }
 
 func (c *logSum) merge(o *logSum) {

@@ -36,12 +36,29 @@ Only apply, confirm and undo change anything.`,
   portreeve rules render rules.yaml --to nftables
   portreeve rules apply rules.yaml --confirm-within 2m
   portreeve rules formats`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
+		RunE: unknownRules,
 	}
+	narrowHelp(cmd)
 	cmd.AddCommand(newRulesQuery(s), newRulesLint(s), newRulesCompare(s), newRulesLearn(s), newRulesCheck(s), newRulesRender(s),
 		newRulesApply(s), newRulesConfirm(s), newRulesUndo(s), newRulesStatus(s), newRulesGuard(s), newRulesFormats(s))
 	return cmd
+}
+
+func unknownRules(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	hint := "see: portreeve rules --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean: portreeve rules " + strings.Join(near, ", portreeve rules ")
+	}
+	return usage(hint, "there is no command rules %q", args[0])
+}
+
+// narrowHelp breaks what is said about flags at 80 columns.
+func narrowHelp(cmd *cobra.Command) {
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 }
 
 func newRulesFormats(s *streams) *cobra.Command {
@@ -83,7 +100,7 @@ func (f *rulesetFlags) open(ctx context.Context, s *streams) (*openRules, error)
 		wall, gaps := firewall.Read(ctx, firewall.Options{})
 		return &openRules{rules: wall.Rules(), name: "this host", gaps: gaps, host: true}, nil
 	}
-	return readRuleset(s, f.file, f.format)
+	return readRuleset(s.stoppableInput(ctx), f.file, f.format)
 }
 
 func readRuleset(s *streams, name, format string) (*openRules, error) {

@@ -82,7 +82,7 @@ func runApply(ctx context.Context, s *streams, f *applyFlags, name string) error
 	if err != nil {
 		return err
 	}
-	file, err := readRuleFile(s, name)
+	file, err := readRuleFile(s.stoppableInput(ctx), name)
 	if err != nil {
 		return err
 	}
@@ -250,12 +250,12 @@ func remedyError(err error) error {
 
 func newRulesConfirm(s *streams) *cobra.Command {
 	return decideCommand(s, "confirm", "Keep the rules that were applied",
-		"Keeps the rules that wait to be confirmed. You typed this over the network: that is\nthe proof that you are not cut off.", remedy.Confirm)
+		"Keeps the rules that wait to be confirmed. You typed this over the\nnetwork: that is the proof that you are not cut off.", remedy.Confirm)
 }
 
 func newRulesUndo(s *streams) *cobra.Command {
 	return decideCommand(s, "undo", "Take back the newest rules",
-		"Takes back the newest change that is in force, confirmed or not, and puts back what\nwas there before it, byte for byte. What others changed meanwhile stays.", remedy.Undo)
+		"Takes back the newest change that is in force, confirmed or not, and puts\nback what was there before it, byte for byte. What others changed meanwhile\nstays.", remedy.Undo)
 }
 
 func decideCommand(s *streams, name, short, long string, do func(context.Context, string, remedy.Machine) (*remedy.Decided, error)) *cobra.Command {

@@ -89,7 +89,7 @@ func (c *checked) open(ctx context.Context) error {
 		c.name, c.gaps, c.decide = rules.name, rules.gaps, c.asked(rules.rules)
 		return nil
 	}
-	file, err := readRuleFile(c.s, c.f.rules)
+	file, err := readRuleFile(c.s.stoppableInput(ctx), c.f.rules)
 	if err != nil {
 		return err
 	}

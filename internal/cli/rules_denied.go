@@ -36,7 +36,7 @@ func learnDenied(ctx context.Context, s *streams, f *learnFlags, src *flowSource
 	decisions := make([]learn.Decision, len(proposals))
 	in, ok := s.in.(*os.File)
 	if asks := ok && term.IsTerminal(int(in.Fd())) && len(proposals) > 0 && f.output != "-"; asks {
-		w := &walk{in: bufio.NewReader(s.in), out: s.err, sampled: src.sampled}
+		w := &walk{in: bufio.NewReader(untilDone(ctx, s.in)), out: s.err, sampled: src.sampled}
 		if decisions, err = w.ask(ctx, proposals); err != nil {
 			return err
 		}

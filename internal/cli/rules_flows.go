@@ -35,7 +35,7 @@ type flowSource struct {
 
 // each gives the flows of one file.
 func (r *flowSource) each(ctx context.Context, name string, give func(*exposure.Flow) error) error {
-	in, err := openInput(r.s, name)
+	in, err := openInput(r.s.stoppableInput(ctx), name)
 	if err != nil {
 		return usage("give a file of flows, a capture or a log", "read %s: %w", inputName(name), err)
 	}

@@ -44,7 +44,7 @@ func newRulesLearn(s *streams) *cobra.Command {
 	var f learnFlags
 	cmd := &cobra.Command{
 		Use:   "learn --from FILE…",
-		Short: "The narrowest rules that real traffic needs, each with its evidence",
+		Short: "The narrowest rules that real traffic needs, with their evidence",
 		Long: `Learns permits from flows: portreeve's own (traffic --by flow --json), captures,
 Zeek's conn.log, connection tracking, cloud flow logs, firewall logs. Scanners,
 unanswered probes and one-off oddities are left out; ports that are agreed in
@@ -57,7 +57,7 @@ ask" does nothing until it is made permit or deny).`,
 		Example: `  portreeve rules learn --from mon.pcap --from tue.pcap -o rules.yaml
   portreeve rules learn --from conn.log --policy policy.yaml --tightness 0.8
   portreeve rules learn --from conn.log --segment clients=10.1.0.0/16
-  portreeve rules learn --denied --from kern.log --rules rules.yaml -o rules.yaml`,
+  portreeve rules learn --denied --from kern.log --rules r.yaml -o r.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.from = append(f.from, args...)
@@ -258,7 +258,7 @@ func writeWhole(name string, data []byte) error {
 
 // tell says what became of the flows: on stderr, where the rules have stdout.
 func (f *learnFlags) tell(s *streams, src *flowSource, file *rulefile.File, rep *learn.Report) error {
-	r := &report.Learned{Taken: time.Now().UTC(), Host: hostname(), Sources: src.sources, File: file, Report: rep, Notes: src.notes, Gaps: src.gaps}
+	r := &report.Learned{Taken: time.Now().UTC(), Host: hostname(), Sources: src.sources, File: file, Report: rep, Notes: src.notes, Gaps: src.gaps, Denied: f.denied}
 	if f.json {
 		return report.LearnedJSON(s.out, r)
 	}

@@ -52,8 +52,8 @@ packet that fits. A packet without a state begins a connection.
 
 One packet is given by flags, many as JSON Lines on standard input (-), with
 the fields proto, src, src_port, dst, dst_port, in, out, state.`,
-		Example: `  portreeve rules query --ruleset rules.v4 --src 10.0.0.5 --dst 10.0.1.1 --dst-port 22
-  portreeve rules query --ruleset asa.cfg --chain OUTSIDE-IN --dst 192.0.2.1 --dst-port 443
+		Example: `  portreeve rules query --ruleset rules.v4 --src 10.0.0.5 --dst-port 22
+  portreeve rules query --ruleset asa.cfg --chain OUTSIDE-IN --dst-port 443
   portreeve rules query --ruleset nft.json --json - < packets.jsonl
   portreeve rules query --src 203.0.113.7 --dst-port 22     (this host's rules)`,
 		Args: cobra.MaximumNArgs(1),
@@ -145,7 +145,7 @@ const mostPacketLine = 1 << 16
 // queryLines answers a stream of packets, a line for a line: one that cannot
 // be read is answered with unknown and its reason.
 func queryLines(ctx context.Context, s *streams, f *queryFlags, rules *openRules) error {
-	in, err := openInput(s, f.packets)
+	in, err := openInput(s.stoppableInput(ctx), f.packets)
 	if err != nil {
 		return usage("give packets as JSON Lines", "read %s: %w", inputName(f.packets), err)
 	}
@@ -190,11 +190,23 @@ func queryLines(ctx context.Context, s *streams, f *queryFlags, rules *openRules
 	return s.finish(nil, rules.gaps)
 }
 
+// badPacket says what is wrong with a line in the words of its fields.
+func badPacket(err error) error {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Errorf("%s: %s does not fit", kind.Field, kind.Value)
+	case err == nil || kind != nil:
+		return errors.New("a packet is a JSON object")
+	}
+	return err
+}
+
 func (f *queryFlags) answer(rules *openRules, text []byte) (ruleset.Decision, error) {
 	var l packetLine
 	dec := json.NewDecoder(bytes.NewReader(text))
-	if err := dec.Decode(&l); err != nil {
-		return ruleset.Decision{}, err
+	if err := dec.Decode(&l); err != nil || bytes.TrimSpace(text)[0] != '{' {
+		return ruleset.Decision{}, badPacket(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return ruleset.Decision{}, errors.New("more than one JSON object in a line")

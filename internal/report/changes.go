@@ -51,7 +51,7 @@ func PlanText(w io.Writer, p *Plan, st Style) error {
 }
 
 func diffText(line string, st Style) string {
-	text := "  " + Escape(line)
+	text := "  " + Escape(strings.ReplaceAll(line, "\t", "    "))
 	switch {
 	case strings.HasPrefix(line, "+"):
 		text = st.paint(green, text)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type Learned struct {
 	Report  *learn.Report
 	Notes   []string
 	Gaps    []exposure.Gap
+	Denied  bool // permits were proposed from denials
 }
 
 type learnDoc struct {
@@ -98,7 +100,7 @@ func LearnedText(w io.Writer, l *Learned, st Style) error {
 	r := l.Report
 	var b strings.Builder
 	for _, p := range []string{
-		fmt.Sprintf("%s of %s, %s of them answered%s.", amount(len(l.File.Rules), "rule", "rules"), amount(int(r.Flows), "flow", "flows"), thousands(int(r.Established)), windowText(r)),
+		learnedHead(l),
 		leftText(r),
 	} {
 		if p != "" {
@@ -120,11 +122,36 @@ func LearnedText(w io.Writer, l *Learned, st Style) error {
 		text := fmt.Sprintf("  left out: %s > %s %s (%s): %s", x.Client, x.Server, x.Service, amount(int(x.Flows), "flow", "flows"), x.Why)
 		b.WriteString(strings.Join(para(Escape(text), st.Width, 4), "\n") + "\n")
 	}
-	for _, n := range append(append([]string{}, l.File.CannotKnow...), l.Notes...) {
+	for _, n := range unknowns(l) {
 		b.WriteString(strings.Join(para("Not known: "+Escape(n), st.Width, 2), "\n") + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func learnedHead(l *Learned) string {
+	r, rules := l.Report, amount(len(l.File.Rules), "rule", "rules")
+	if !l.Denied {
+		return fmt.Sprintf("%s of %s, %s of them answered%s.", rules, amount(int(r.Flows), "flow", "flows"), thousands(int(r.Established)), windowText(r))
+	}
+	asks := 0
+	for i := range l.File.Rules {
+		if l.File.Rules[i].Action == rulefile.Ask {
+			asks++
+		}
+	}
+	return fmt.Sprintf("%s, %d of them questions that wait for a yes (action: ask); of %s%s.", rules, asks, amount(int(r.Flows), "flow", "flows"), windowText(r))
+}
+
+// unknowns are what the evidence cannot tell, each once.
+func unknowns(l *Learned) []string {
+	out := slices.Clone(l.File.CannotKnow)
+	for _, n := range l.Notes {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func windowText(r *learn.Report) string {

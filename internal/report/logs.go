@@ -37,13 +37,13 @@ func LogsText(w io.Writer, l *Logs, st Style) error {
 	for _, p := range l.preface() {
 		b.WriteString(strings.Join(para(p, st.Width, 2), "\n") + "\n")
 	}
-	b.WriteByte('\n')
 	cols, rows, left := l.table()
 	if len(rows) > mostRows && !st.Verbose {
 		left.Rows.N += uint64(len(rows) - mostRows)
 		rows = rows[:mostRows]
 	}
 	if len(rows) > 0 {
+		b.WriteByte('\n')
 		if err := writeTable(&b, st, cols, rows); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (l *Logs) sample() (out []string) {
 			Escape(r.Rule), r.PerMinute, about, amount(int(r.Minutes), "minute", "minutes"), known))
 	}
 	if l.Limited > 0 {
-		s := fmt.Sprintf("A sample: %s say themselves that others were left out", amount(int(l.Limited), "line", "lines"))
+		s := fmt.Sprintf("A sample: %s that others were left out", isAre(l.Limited, "line says itself", "lines say themselves"))
 		if l.Suppressed > 0 {
 			s += fmt.Sprintf(" (%s that we know of)", thousands(int(l.Suppressed)))
 		}
@@ -320,12 +320,24 @@ func (l *Logs) ruleTable() ([]column, [][]string, logview.Left) {
 }
 
 func (l *Logs) timeTable() ([]column, [][]string, logview.Left) {
-	cols := []column{{head: "FROM (" + l.Width.String() + " each)"}, {head: "EVENTS"}, {head: "PERMIT"}, {head: "DENY"}}
+	cols := []column{{head: "FROM (" + shortDuration(l.Width) + " each)"}, {head: "EVENTS"}, {head: "PERMIT"}, {head: "DENY"}}
 	var rows [][]string
 	for _, b := range l.Times {
 		rows = append(rows, []string{stamp(b.Start), thousands(int(b.Events)), thousands(int(b.Permit)), thousands(int(b.Deny))})
 	}
 	return cols, rightAligned(cols, rows, 1), logview.Left{}
+}
+
+// shortDuration is 1h, not 1h0m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // ports are numbers and "a-b" ranges.

@@ -24,7 +24,7 @@ type logsDoc struct {
 	Limited    uint64      `json:"limited,omitempty"`
 	Suppressed uint64      `json:"suppressed,omitempty"`
 	Sampled    []logRate   `json:"sampled"`
-	Background logNoise    `json:"background"`
+	Background *logNoise   `json:"background,omitempty"`
 	Ports      []logPort   `json:"ports,omitzero"`
 	Inward     []logPort   `json:"inward,omitzero"`
 	Pairs      []logPair   `json:"pairs,omitzero"`
@@ -127,7 +127,7 @@ func LogsJSON(w io.Writer, l *Logs) error {
 		Schema: LogsSchema, Taken: l.Taken, Host: l.Host, Source: l.Source, Incomplete: append([]exposure.Gap{}, l.Gaps...),
 		Lines: l.Lines, Unknown: l.Unknown, Formats: l.Formats, logSums: sumsOf(&l.Sums),
 		Ends: l.Ends, Untimed: l.Untimed, Limited: l.Limited, Suppressed: l.Suppressed,
-		Sampled: []logRate{}, Background: logNoise{l.Noise.Sources, l.Noise.Events},
+		Sampled: []logRate{},
 	}
 	if d.Formats == nil {
 		d.Formats = map[string]uint64{}
@@ -147,6 +147,7 @@ func (d *logsDoc) fill(l *Logs) {
 		d.Pairs, left = l.jsonPairs(), l.PairsLeft
 	case "source":
 		d.Sources, left = l.jsonSources(), l.SourcesLeft
+		d.Background = &logNoise{l.Noise.Sources, l.Noise.Events}
 	case "rule":
 		d.Rules, left = l.jsonRules(), l.RulesLeft
 	case "time":
