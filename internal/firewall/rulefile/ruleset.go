@@ -8,9 +8,9 @@ import (
 const ChainName = "rules"
 
 // RuleSet gives the rules in the model: one chain, ChainName, with the rules
-// that do something in their order, and then denies. It is bound to the
-// forward hook: a rule file speaks of the way between networks as well as of
-// a host's own doors. What belongs to a permitted connection is permitted
+// that do something in their order, and then denies. It is bound to no hook: a
+// rule file speaks of the way between networks as well as of a host's own
+// doors. What belongs to a permitted connection is permitted
 // first of all, as every renderer writes it. Line of a rule is its line in the
 // file.
 func (f *File) RuleSet() (*ruleset.RuleSet, error) {
@@ -20,7 +20,7 @@ func (f *File) RuleSet() (*ruleset.RuleSet, error) {
 	}
 	ch := &ruleset.Chain{
 		Families: ruleset.IPv4 | ruleset.IPv6, Title: ChainName, Name: ChainName,
-		Hook: ruleset.Forward, Policy: ruleset.Drop,
+		Policy: ruleset.Drop, // a list of no hook: it holds wherever it is put
 	}
 	ch.Rules = append(ch.Rules, established())
 	for i := range rules {
