@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ ask" does nothing until it is made permit or deny).`,
 	fl.StringArrayVar(&f.operators, "operator", nil, "where you administer from: never cut, as 10.9.0.0/24 (may repeat)")
 	fl.StringSliceVar(&f.own, "own", nil, "your own public networks (may repeat)")
 	fl.StringVar(&f.name, "name", "", "name for tables and access lists made of the rules")
-	fl.BoolVar(&f.local, "local", false, "for a host's own firewall: broadcast and multicast, too")
+	fl.BoolVar(&f.local, "local", false, "for this host's own firewall: broadcast and your session, too")
 	fl.BoolVar(&f.json, "json", false, "what became of the flows, as JSON, on stdout (needs -o FILE)")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say all that was left out, and why")
 	return cmd
@@ -148,7 +149,24 @@ func (f *learnFlags) options(s *streams) (learn.Options, error) {
 	if p != nil {
 		o.Policy = learnPolicy(p)
 	}
+	if f.local {
+		addSession(&o.Policy, os.Getenv("SSH_CONNECTION"))
+	}
 	return o, errors.Join(f.addSegments(&o.Policy), f.addOperators(&o.Policy), f.addOwn(&o.Policy))
+}
+
+// addSession keeps the way in by which this was typed (sshd(8),
+// SSH_CONNECTION: peer, its port, this host, its port).
+func addSession(p *learn.Policy, connection string) {
+	words := strings.Fields(connection)
+	if len(words) != 4 {
+		return
+	}
+	from, err := prefixOf(words[0])
+	port, bad := strconv.ParseUint(words[3], 10, 16)
+	if err == nil && bad == nil {
+		p.Operators = append(p.Operators, learn.Operator{From: from, Ports: []uint16{uint16(port)}, Reason: "the session in which this was learned"})
+	}
 }
 
 func learnPolicy(p *policy.Policy) learn.Policy {
