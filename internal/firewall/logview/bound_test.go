@@ -215,6 +215,19 @@ func BenchmarkByPortRandom(b *testing.B) {
 	}
 }
 
+// Sources are random, ports are not: what one sees on the internet's side.
+func BenchmarkByPortSources(b *testing.B) {
+	v := New(Options{Views: ByPort})
+	b.ReportAllocs()
+	x := uint64(1)
+	e := event(1, 2, 3)
+	for b.Loop() {
+		x = mix(x, 7)
+		e.Src, e.Dst, e.DstPort = v4(uint32(x)), v4(0x0a000000+uint32(x>>32%250)), uint16(x>>40%300)
+		v.Add(&e)
+	}
+}
+
 func BenchmarkByPort(b *testing.B)   { benchmark(b, ByPort) }
 func BenchmarkBySource(b *testing.B) { benchmark(b, BySource) }
 func BenchmarkAll(b *testing.B)      { benchmark(b, AllViews) }

@@ -1,69 +1,63 @@
 package logview
 
-import (
-	"math"
-	"slices"
-)
-
 // distinct counts distinct things for many rows in bounded memory. A thing is
 // known by 64 bits that are made of the row's key and the thing.
 //
-// Each row holds the hashes up to its bar. At first the bar admits all, and
-// the count is exact. When more than limit hashes are held, k is the largest
-// power of two with which the rows, keeping their k smallest hashes each, fit
-// into limit, and the bars are lowered to that. The sum over min(n, k) only
-// grows with what is added, so k depends on what was seen and not on when the
-// bars were lowered: views may be merged in any way.
+// At first it holds them all, and counts are exact. When there are more than
+// limit, each row has a sketch of its own (sketches). Whether and how far that
+// went depends on what was seen and not on when: views may be merged in any
+// way.
 type distinct struct {
 	limit int
-	k     int
-	hash  []uint64 // open addressing, 0 is empty
-	row   []uint32 // of the slot
-	live  int
-	bars  []bar
+	sets  []set
+	// Held one by one: open addressing, 0 is empty.
+	hash []uint64
+	row  []uint32 // of the slot
+	live int
+	// sketches replaces what is held one by one; nil before.
+	sketches *sketches
+	widest   int // of the sketches
+	budget   int // bytes, of the sketches
 }
 
-// bar is what a row admits and holds.
-type bar struct {
-	top uint64 // the largest hash admitted
-	n   uint32 // held
-}
+// sketchBytes is how much a sketch may take for each thing that might be held
+// one by one before.
+const sketchBytes = 48
 
-const unbounded = math.MaxInt
-
-func newDistinct(limit int) distinct {
-	return distinct{limit: limit, k: unbounded, hash: make([]uint64, 256), row: make([]uint32, 256)}
+func newDistinct(limit, widest int) distinct {
+	return distinct{limit: limit, widest: widest, budget: limit * sketchBytes, hash: make([]uint64, 256), row: make([]uint32, 256)}
 }
 
 // addRows makes rows up to n.
 func (d *distinct) addRows(n int) {
-	for len(d.bars) < n {
-		d.bars = append(d.bars, bar{top: math.MaxUint64})
+	for len(d.sets) < n {
+		d.sets = append(d.sets, set{})
 	}
 }
 
 // add tells whether the thing is certainly known already.
 func (d *distinct) add(row uint32, h uint64) (known bool) {
-	h |= 1 // 0 is an empty slot
-	b := &d.bars[row]
-	if h > b.top {
-		return false
+	if d.sketches != nil {
+		known = d.sketches.add(&d.sets[row], short(h))
+		d.fit()
+		return known
 	}
+	h |= 1 // 0 is an empty slot
 	i := d.place(h)
 	if d.hash[i] == h {
 		return true
 	}
-	d.hash[i], d.row[i] = h, row
-	d.live++
-	b.n++
-	if d.live*4 > len(d.hash)*3 {
-		d.makeRoom()
+	d.put(i, row, h)
+	switch {
+	case d.live > d.limit:
+		d.sketch()
+	case d.live*4 > len(d.hash)*3:
+		d.rebuild(2*len(d.hash), nil)
 	}
 	return false
 }
 
-// place gives the slot of h, or the empty one where it belongs. The low bits
-// choose it: the high ones are alike for what is below a bar.
+// place gives the slot of h, or the empty one where it belongs.
 func (d *distinct) place(h uint64) int {
 	mask := len(d.hash) - 1
 	i := int(h>>1) & mask
@@ -73,76 +67,20 @@ func (d *distinct) place(h uint64) int {
 	return i
 }
 
-// makeRoom doubles the table while what may be held, a limit and a half,
-// needs it; then it lowers the bars.
-func (d *distinct) makeRoom() {
-	if d.live <= d.limit+d.limit/2 {
-		d.rebuild(2*len(d.hash), nil)
-		return
-	}
-	d.settle()
-	if d.live*4 > len(d.hash)*3 { // more rows than the limit
-		d.rebuild(2*len(d.hash), nil)
-	}
+func (d *distinct) put(i int, row uint32, h uint64) {
+	d.hash[i], d.row[i] = h, row
+	d.live++
+	d.sets[row].at++
 }
 
-// settle lowers the bars until what is held is within the limit, and to where
-// they would be had it all been seen at once.
-func (d *distinct) settle() {
-	if d.k == unbounded && d.live <= d.limit {
-		return
-	}
-	d.k = min(d.k, d.fitting())
-	d.lower()
-}
-
-// fitting is the largest power of two k for which all rows' k smallest fit.
-func (d *distinct) fitting() int {
-	k := 1
-	for k < d.limit && d.heldWith(2*k) <= d.limit {
-		k *= 2
-	}
-	return k
-}
-
-func (d *distinct) heldWith(k int) int {
-	sum := 0
-	for _, b := range d.bars {
-		sum += min(int(b.n), k)
-	}
-	return sum
-}
-
-// lower puts the bar of each row that holds more than k on its k-th hash.
-func (d *distinct) lower() {
-	many := make([][]uint64, len(d.bars))
-	for r, b := range d.bars {
-		if int(b.n) > d.k {
-			many[r] = make([]uint64, 0, b.n)
-		}
-	}
-	for i, h := range d.hash {
-		if h != 0 && many[d.row[i]] != nil {
-			many[d.row[i]] = append(many[d.row[i]], h)
-		}
-	}
-	for r, held := range many {
-		if held != nil {
-			slices.Sort(held)
-			d.bars[r].top = held[d.k-1]
-		}
-	}
-	d.rebuild(len(d.hash), nil)
-}
-
-// rebuild moves what is at or below its bar to a new table. Rows are renamed
-// by to, where it is given; those without a new name (gone) are left out.
+// rebuild moves all to a new table. Rows are renamed by to, where it is
+// given; those without a new name (gone) are left out.
 func (d *distinct) rebuild(size int, to []uint32) {
 	old, rows := d.hash, d.row
 	d.hash, d.row = make([]uint64, size), make([]uint32, size)
 	d.live = 0
-	for r := range d.bars {
-		d.bars[r].n = 0
+	for r := range d.sets {
+		d.sets[r].at = 0
 	}
 	for i, h := range old {
 		if h == 0 {
@@ -152,64 +90,82 @@ func (d *distinct) rebuild(size int, to []uint32) {
 		if to != nil {
 			r = to[r]
 		}
-		if r != gone && h <= d.bars[r].top {
-			d.keep(r, h)
+		if r != gone {
+			d.put(d.place(h), r, h)
 		}
 	}
 }
 
-func (d *distinct) keep(row uint32, h uint64) {
-	i := d.place(h)
-	if d.hash[i] == h {
-		return
+// sketch goes over to sketches.
+func (d *distinct) sketch() {
+	hashes, rows := d.hash, d.row
+	d.hash, d.row, d.live = nil, nil, 0
+	clear(d.sets)
+	d.sketches = newSketches(d.widest)
+	for i, h := range hashes {
+		if h != 0 {
+			d.add(rows[i], h)
+		}
 	}
-	d.hash[i], d.row[i] = h, row
-	d.live++
-	d.bars[row].n++
+}
+
+// fit makes the sketches narrower until they are within the budget.
+func (d *distinct) fit() {
+	for d.sketches.used > d.budget && d.sketches.width > narrowest {
+		d.sketches = d.sketches.narrow(d.sets)
+	}
 }
 
 // gone is the new name of a row that is no more.
-const gone = math.MaxUint32
+const gone = 1<<32 - 1
 
 // rename gives the rows new numbers, below n.
 func (d *distinct) rename(to []uint32, n int) {
-	bars := make([]bar, n)
-	for r, b := range d.bars {
-		if to[r] != gone {
-			bars[to[r]] = b
+	sets := make([]set, n)
+	for r := range d.sets {
+		switch {
+		case to[r] != gone:
+			sets[to[r]] = d.sets[r]
+		case d.sketches != nil:
+			d.sketches.drop(&d.sets[r])
 		}
 	}
-	d.bars = bars
-	d.rebuild(len(d.hash), to)
+	d.sets = sets
+	if d.sketches == nil {
+		d.rebuild(len(d.hash), to)
+	}
 }
 
 // merge adds what o holds; to gives the rows here of o's rows.
 func (d *distinct) merge(o *distinct, to []uint32) {
-	d.k = min(d.k, o.k)
-	cut := false
-	for r, b := range o.bars {
-		if mine := &d.bars[to[r]]; b.top < mine.top {
-			mine.top, cut = b.top, true
+	if o.sketches == nil {
+		for i, h := range o.hash {
+			if h != 0 {
+				d.add(to[o.row[i]], h)
+			}
 		}
+		return
 	}
-	if cut {
-		d.rebuild(len(d.hash), nil)
+	if d.sketches == nil {
+		d.sketch()
 	}
-	for i, h := range o.hash {
-		if h != 0 {
-			d.add(to[o.row[i]], h)
-		}
+	for d.sketches.width > o.sketches.width {
+		d.sketches = d.sketches.narrow(d.sets)
 	}
+	theirs, sets := o.sketches, append([]set(nil), o.sets...)
+	for theirs.width > d.sketches.width {
+		theirs = theirs.narrow(sets)
+	}
+	for r := range sets {
+		d.sketches.merge(&d.sets[to[r]], theirs, &sets[r])
+	}
+	d.fit()
 }
 
-// count is how many distinct things the row has seen, once settled. With the
-// bar at the k-th smallest of hashes that are even over 64 bits, (k-1)/bar is
-// the unbiased estimate.
+// count is how many distinct things the row has seen.
 func (d *distinct) count(row uint32) Count {
-	b := d.bars[row]
-	if b.top == math.MaxUint64 {
-		return Count{N: uint64(b.n)}
+	if d.sketches == nil {
+		return Count{N: uint64(d.sets[row].at)}
 	}
-	n := float64(b.n-1) / (float64(b.top) / math.Exp2(64))
-	return Count{N: max(uint64(n+0.5), uint64(b.n)), About: true}
+	return d.sketches.count(&d.sets[row])
 }

@@ -130,7 +130,6 @@ type Result struct {
 
 // Result gives what was seen so far. It stays as it is when events are added.
 func (v *View) Result() *Result {
-	v.all.settle()
 	r := &Result{
 		Sums: v.total.sums(), Sources: v.all.count(allSources), Targets: v.all.count(allTargets),
 		Ends: v.total.ends, Untimed: v.total.untimed,
@@ -174,7 +173,6 @@ func instant(n int64) time.Time {
 }
 
 func portRows(t *table[portKey, struct{}]) []Port {
-	t.sets.settle()
 	out := make([]Port, 0, len(t.rows))
 	for _, n := range t.inOrder(func(a, b portKey) int { return cmp.Compare(a, b) }) {
 		r := &t.rows[n]
@@ -202,7 +200,6 @@ func (v *View) pairRows() []Pair {
 func address(a [16]byte) netip.Addr { return netip.AddrFrom16(a).Unmap() }
 
 func (v *View) sourceRows(out *Result) {
-	v.sources.sets.settle()
 	out.From = make([]Source, 0, len(v.sources.rows))
 	for _, n := range v.sources.inOrder(func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }) {
 		s := v.sourceRow(n)
@@ -245,7 +242,6 @@ func (v *View) probed(s *Source, n uint32) {
 }
 
 func (v *View) ruleRows() []Rule {
-	v.rules.sets.settle()
 	out := make([]Rule, 0, len(v.rules.rows))
 	for _, n := range v.rules.inOrder(strings.Compare) {
 		r := &v.rules.rows[n]

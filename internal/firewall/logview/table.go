@@ -67,7 +67,7 @@ type table[K comparable, D any] struct {
 func newTable[K comparable, D any](limit, roles, distinctLimit int) *table[K, D] {
 	t := &table[K, D]{limit: limit, roles: roles, index: make([]uint32, 64)}
 	if roles > 0 {
-		t.sets = newDistinct(distinctLimit)
+		t.sets = newDistinct(distinctLimit, wideRow)
 	}
 	return t
 }

@@ -72,7 +72,7 @@ func New(o Options) *View {
 	o.Limits = o.Limits.withDefaults()
 	o.Own, o.Outside = slices.Clone(o.Own), slices.Clone(o.Outside)
 	l := o.Limits
-	v := &View{opt: o, all: newDistinct(max(l.Distinct/4, allRows))}
+	v := &View{opt: o, all: newDistinct(max(l.Distinct/4, allRows), widest)}
 	v.all.addRows(allRows)
 	v.pairRoom, v.sourceRoom, v.ruleRoom = room{l.PortLists}, room{l.PortLists}, room{l.PortLists}
 	v.makeTables(l)
