@@ -161,13 +161,18 @@ func chainHint(rules *ruleset.RuleSet, err error) string {
 	if !errors.Is(err, ruleset.ErrWhich) && !errors.Is(err, ruleset.ErrNoChain) {
 		return ""
 	}
+	return "name one with --chain: " + chainNames(rules)
+}
+
+func chainNames(rules *ruleset.RuleSet) string {
+	const most = 12
 	var names []string
 	for _, ch := range rules.Chains {
-		if !slices.Contains(names, ch.Title) && len(names) < 12 {
+		if !slices.Contains(names, ch.Title) && len(names) < most {
 			names = append(names, ch.Title)
 		}
 	}
-	return "name one with --chain: " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // protoOf reads a protocol's name or number.

@@ -86,6 +86,14 @@ func (t *listenTable) serves(proto uint8, addr netip.Addr, port uint16) bool {
 	return false
 }
 
+// compareHint names the chains of both.
+func compareHint(a, b *openRules, err error) string {
+	if chainHint(a.rules, err) == "" {
+		return ""
+	}
+	return "--chain names one of " + a.name + ": " + chainNames(a.rules) + "\n--chain-b one of " + b.name + ": " + chainNames(b.rules)
+}
+
 func newRulesCompare(s *streams) *cobra.Command {
 	var formatA, formatB, chainA, chainB string
 	var asJSON bool
@@ -114,7 +122,7 @@ but "equal" when there is none. The two may have different formats.`,
 			}
 			d, err := ruleset.Compare(a.rules, b.rules, chainA, chainB, most)
 			if err != nil {
-				return usage(chainHint(a.rules, err), "compare %s with %s: %w", a.name, b.name, err)
+				return usage(compareHint(a, b, err), "compare %s with %s: %w", a.name, b.name, err)
 			}
 			c := &report.Compared{Taken: time.Now().UTC(), Host: hostname(), A: a.name, B: b.name, Differences: d, Gaps: append(a.gaps, b.gaps...)}
 			if asJSON {

@@ -152,9 +152,16 @@ func findingText(f *ruleset.Finding, st Style) string {
 	}
 	why := f.Why
 	if len(f.By) > 0 {
-		why += "; lines " + numbers(f.By)
+		why += "; " + lineWord(len(f.By)) + numbers(f.By)
 	}
 	return strings.Join(append(out, para("  "+Escape(why), st.Width, 2)...), "\n") + "\n"
+}
+
+func lineWord(n int) string {
+	if n == 1 {
+		return "line "
+	}
+	return "lines "
 }
 
 func numbers(list []int) string {
