@@ -43,7 +43,7 @@ func (l *logs) line(s *reader, b []byte) {
 }
 
 func (s *reader) limited(e *fwlog.Event) {
-	s.info.Limited = s.info.Limited || e.Limited
+	s.info.Limited = s.info.Limited || e.Limited || e.Capped
 	s.info.Suppressed += e.Suppressed
 }
 
@@ -102,6 +102,6 @@ func (l *logs) end(s *reader) {
 		s.note("%d events do not say whether they were permitted or denied, or of what protocol; they are no evidence", l.untold)
 	}
 	if s.info.Limited {
-		s.note("the log itself says that lines were left out: it is a sample")
+		s.note("the log is a sample: it says itself that lines were left out, or its product limits it (ufw)")
 	}
 }

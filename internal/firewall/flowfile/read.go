@@ -56,7 +56,8 @@ type Info struct {
 	Unread, Ignored uint64
 	// First and Last are the earliest and latest time in it; zero: none told.
 	First, Last time.Time
-	// Limited: the log says itself that lines were left out; Suppressed how
+	// Limited: the log says itself that lines were left out, or its product
+	// limits it; Suppressed how
 	// many, where it says that.
 	Limited    bool
 	Suppressed uint64

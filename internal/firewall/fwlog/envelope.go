@@ -58,7 +58,7 @@ func priority(b []byte) ([]byte, bool) {
 	}
 	for i := 1; i < len(b) && i < 5; i++ {
 		if b[i] == '>' && i > 1 {
-			return b[i+1:], true
+			return trimLeft(b[i+1:]), true
 		}
 		if !digit(b[i]) {
 			return b, false

@@ -55,10 +55,12 @@ type Event struct {
 	// Reversed: the dialect names the responder first and the reader has
 	// turned it. Ends: the line tells of a connection's end, whose beginning
 	// another line told (so that it is not counted twice). Limited: the line
-	// says itself that others were left out, or its product leaves some out by
-	// default (ufw); Suppressed is how many, where it says that.
+	// says itself that others were left out; Suppressed is how many, where it
+	// says that. Capped: its product logs only so many a minute by default
+	// (ufw), so others may have been left out.
 	Reversed   bool
 	Ends       bool
 	Limited    bool
+	Capped     bool
 	Suppressed uint64
 }

@@ -179,6 +179,9 @@ func writeEvent(out *bytes.Buffer, line int, e *Event) {
 	if e.Limited {
 		fmt.Fprintf(out, `,"limited":true,"suppressed":%d`, e.Suppressed)
 	}
+	if e.Capped {
+		fmt.Fprint(out, `,"capped":true`)
+	}
 	fmt.Fprint(out, "}\n")
 }
 

@@ -9,7 +9,7 @@ type prefixes struct {
 	size     int
 	from, to int // the rule's name within it
 	action   Action
-	limited  bool
+	capped   bool
 }
 
 // netfilterPrefix reads the prefix of a netfilter line: the rule, and what it
@@ -35,10 +35,10 @@ func (p *Parser) netfilterPrefix(b []byte, l *line, e *Event) {
 		}
 		// the rule is a part of b, whose end is known by its capacity
 		m.from = cap(b) - cap(e.Rule)
-		m.to, m.action, m.limited = m.from+len(e.Rule), e.Action, e.Limited
+		m.to, m.action, m.capped = m.from+len(e.Rule), e.Action, e.Capped
 		return
 	}
-	e.Rule, e.Action, e.Limited = b[m.from:m.to], m.action, m.limited
+	e.Rule, e.Action, e.Capped = b[m.from:m.to], m.action, m.capped
 }
 
 // prefixText reads a prefix.
@@ -52,7 +52,7 @@ func (p *Parser) prefixText(b []byte, e *Event) {
 	}
 	e.Action = prefixAction(b)
 	// ufw's own log rules have "limit: avg 3/min burst 10" (ufw(8), LOGGING).
-	e.Limited = hasPrefix(b, "[UFW ")
+	e.Capped = hasPrefix(b, "[UFW ")
 	if e.Rule != nil {
 		return
 	}

@@ -248,6 +248,24 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// A product that says that it caps its log is believed in every view, and a
+// line that says no more than that does not tell that others were left out.
+func TestCappedInEveryView(t *testing.T) {
+	for _, views := range []Views{ByPort, ByPair, BySource, ByRule, ByTime} {
+		parts := []*View{New(Options{Views: views}), New(Options{Views: views})}
+		for i := range 90 {
+			e := event(0xc6336400+uint32(i)%7, 0x0a000001, 22)
+			e.Rule, e.Capped, e.Time = []byte("[UFW BLOCK]"), true, e.Time/60e9*60e9+int64(i/3)*60e9
+			parts[i%4/3].Add(&e)
+		}
+		parts[0].Merge(parts[1])
+		r := parts[0].Result()
+		if len(r.Rates) != 1 || r.Rates[0] != (Rate{Rule: "[UFW BLOCK]", PerMinute: 3, Minutes: 30, Known: true}) || r.Limited != 0 {
+			t.Errorf("%b: %+v, %d limited", views, r.Rates, r.Limited)
+		}
+	}
+}
+
 // One machine that tries again every twenty seconds is no cap.
 func TestOneBeatIsNoRate(t *testing.T) {
 	s := tell(Options{}, inside)

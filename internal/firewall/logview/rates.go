@@ -12,10 +12,18 @@ import (
 // capped. They are a sample: cells whose hash is at most top, with top halved
 // whenever there are too many. What is in a cell is exact: a cell that is
 // within the last top was within every one before.
+//
+// Without ByTime only lines of which the product says that it caps them
+// (fwlog.Event.Capped) are counted.
 type rates struct {
 	top   uint64
 	cells map[cell]uint32
 	rules map[uint64]*rated
+	// The cell that was last counted in and its rule: what is not in cells
+	// yet. It only saves work.
+	last    cell
+	rule    *rated
+	pending uint32
 }
 
 type cell struct {
@@ -42,28 +50,46 @@ func newRates() *rates {
 const minuteNanos = 60e9
 
 func (r *rates) add(s *sight) {
-	r.name(s.ruleHash, s)
 	c := cell{s.ruleHash, floorDiv(s.time, minuteNanos)}
-	if c.hash() > r.top {
+	if r.pending > 0 && c == r.last {
+		r.pending++
+		r.rule.meet(s.srcHash)
 		return
 	}
-	r.cells[c]++
-	r.trim()
+	r.flush()
+	k := r.name(s.ruleHash, s)
+	if k == nil || c.hash() > r.top {
+		return
+	}
+	r.last, r.rule, r.pending = c, k, 1
+}
+
+// flush counts what is pending.
+func (r *rates) flush() {
+	if r.pending > 0 {
+		r.cells[r.last] += r.pending
+		r.pending = 0
+		r.trim()
+	}
 }
 
 func (c cell) hash() uint64 { return mix(c.rule, uint64(c.minute)) }
 
-func (r *rates) name(rule uint64, s *sight) {
+// name gives what is kept of the rule; nil if there are too many.
+func (r *rates) name(rule uint64, s *sight) *rated {
 	k := r.rules[rule]
 	if k == nil {
 		if len(r.rules) >= maxRatedRules {
-			return
+			return nil
 		}
 		k = &rated{text: string(s.rule), low: s.srcHash, high: s.srcHash}
 		r.rules[rule] = k
 	}
-	k.low, k.high = min(k.low, s.srcHash), max(k.high, s.srcHash)
+	k.meet(s.srcHash)
+	return k
 }
+
+func (k *rated) meet(src uint64) { k.low, k.high = min(k.low, src), max(k.high, src) }
 
 func (r *rates) trim() {
 	for len(r.cells) > maxCells {
@@ -73,12 +99,16 @@ func (r *rates) trim() {
 }
 
 func (r *rates) merge(o *rates) {
+	r.flush()
 	r.top = min(r.top, o.top)
 	maps.DeleteFunc(r.cells, func(c cell, _ uint32) bool { return c.hash() > r.top })
 	for c, n := range o.cells {
 		if c.hash() <= r.top {
 			r.cells[c] += n
 		}
+	}
+	if o.pending > 0 && o.last.hash() <= r.top { // o is not changed
+		r.cells[o.last] += o.pending
 	}
 	r.trim()
 	for rule, k := range o.rules {
@@ -108,6 +138,7 @@ type Rate struct {
 
 // result gives the capped rules in the order of their names.
 func (r *rates) result() []Rate {
+	r.flush()
 	counts := map[uint64][]uint32{}
 	for c, n := range r.cells {
 		counts[c.rule] = append(counts[c.rule], n)

@@ -134,6 +134,7 @@ func (v *View) Result() *Result {
 		Sums: v.total.sums(), Sources: v.all.count(allSources), Targets: v.all.count(allTargets),
 		Ends: v.total.ends, Untimed: v.total.untimed,
 		Limited: v.total.limited, Suppressed: v.total.suppressed,
+		Rates: v.rates.result(),
 	}
 	if v.ports != nil {
 		r.Ports = portRows(v.ports)
@@ -155,7 +156,7 @@ func (v *View) Result() *Result {
 	}
 	if v.times != nil {
 		r.Width, r.Times = v.times.result()
-		r.Gaps, r.Rates = v.times.gaps(), v.rates.result()
+		r.Gaps = v.times.gaps()
 	}
 	return r
 }

@@ -36,6 +36,7 @@ type sight struct {
 	action           action
 	class            class
 	outside, inward  bool
+	capped           bool // its product caps its log
 	common           bool // a port that the internet's noise asks for
 	rule             []byte
 	ruleHash         uint64
@@ -69,7 +70,7 @@ func (k portKey) has(b portKey) bool { return k&b != 0 }
 func (v *View) look(e *fwlog.Event, s *sight) {
 	s.src, s.dst = e.Src.As16(), e.Dst.As16()
 	s.srcHash, s.dstHash = hashAddr(v.opt.Seed, &s.src), hashAddr(v.opt.Seed, &s.dst)
-	s.port, s.time, s.rule = makePortKey(e), e.Time, e.Rule
+	s.port, s.time, s.rule, s.capped = makePortKey(e), e.Time, e.Rule, e.Capped
 	switch e.Action {
 	case fwlog.Permit:
 		s.action = permitted

@@ -72,7 +72,7 @@ func New(o Options) *View {
 	o.Limits = o.Limits.withDefaults()
 	o.Own, o.Outside = slices.Clone(o.Own), slices.Clone(o.Outside)
 	l := o.Limits
-	v := &View{opt: o, all: newDistinct(max(l.Distinct/4, allRows), widest)}
+	v := &View{opt: o, rates: newRates(), all: newDistinct(max(l.Distinct/4, allRows), widest)}
 	v.all.addRows(allRows)
 	v.pairRoom, v.sourceRoom, v.ruleRoom = room{l.PortLists}, room{l.PortLists}, room{l.PortLists}
 	v.makeTables(l)
@@ -99,7 +99,6 @@ func (v *View) makeTables(l Limits) {
 	}
 	if o.Views&ByTime != 0 {
 		v.times = newTimes(o.Width, l.Buckets)
-		v.rates = newRates()
 	}
 }
 
@@ -146,6 +145,8 @@ func (v *View) count(s *sight) {
 	}
 	if v.times != nil && s.time != 0 {
 		v.times.add(s)
+	}
+	if s.time != 0 && (v.times != nil || s.capped) {
 		v.rates.add(s)
 	}
 	v.forget()
@@ -153,7 +154,7 @@ func (v *View) count(s *sight) {
 
 // repeated finds out whether the same came a moment ago.
 func (v *View) repeated(s *sight) {
-	if v.opt.Views&(ByRule|ByTime) != 0 {
+	if v.opt.Views&(ByRule|ByTime) != 0 || s.capped {
 		s.rule = s.rule[:min(len(s.rule), maxRuleText)]
 		s.ruleHash = hashText(v.opt.Seed, s.rule)
 	}
@@ -313,8 +314,8 @@ func (v *View) Merge(o *View) {
 	}
 	if v.times != nil {
 		v.times.merge(o.times)
-		v.rates.merge(o.rates)
 	}
+	v.rates.merge(o.rates)
 }
 
 func (t *totals) merge(o *totals) {
