@@ -165,6 +165,14 @@ var vpcVersion2 = [...]uint8{
 	uint8(fProto), uint8(fPackets), uint8(fBytes), uint8(vpcStart), uint8(vpcOther), uint8(fAction), uint8(vpcStatus),
 }
 
+// All fields of versions 2 to 5 in the order in which the user guide lists
+// them, which is that of the console's "select all".
+var vpcVersion5 = [29]uint8{
+	2: uint8(vpcInterface), 3: uint8(fSrc), 4: uint8(fDst), 5: uint8(fSrcPort), 6: uint8(fDstPort),
+	7: uint8(fProto), 8: uint8(fPackets), 9: uint8(fBytes), 10: uint8(vpcStart), 12: uint8(fAction), 13: uint8(vpcStatus),
+	17: uint8(vpcFlags), 19: uint8(vpcPktSrc), 20: uint8(vpcPktDst), 27: uint8(vpcDirection),
+}
+
 // The default format of transit gateways, version 6.
 var vpcTransit = [36]uint8{
 	16: uint8(fSrc), 17: uint8(fDst), 18: uint8(fSrcPort), 19: uint8(fDstPort), 20: uint8(fProto),
@@ -177,7 +185,7 @@ func (p *Parser) vpcLine(b []byte, e *Event) bool {
 		return p.vpcHeader(b)
 	}
 	columns := p.columnsOf("aws-vpc")
-	if columns == nil && !hasPrefix(b, "2 ") && !bytes.Contains(b, []byte(" tgw-")) {
+	if columns == nil && !(len(b) > 1 && digit(b[0]) && b[1] == ' ') && !bytes.Contains(b, []byte(" tgw-")) {
 		return false
 	}
 	var all [128][]byte
@@ -204,6 +212,8 @@ func vpcDefault(w [][]byte) []uint8 {
 	switch {
 	case len(w) == len(vpcVersion2) && string(w[0]) == "2" && hasPrefix(w[2], "eni-") && vpcLogStatus(w[13]):
 		return vpcVersion2[:]
+	case len(w) == len(vpcVersion5) && string(w[0]) == "5" && hasPrefix(w[2], "eni-") && vpcLogStatus(w[13]) && hasPrefix(w[14], "vpc-"):
+		return vpcVersion5[:]
 	case len(w) == len(vpcTransit) && hasPrefix(w[3], "tgw-") && vpcLogStatus(w[25]):
 		return vpcTransit[:]
 	}

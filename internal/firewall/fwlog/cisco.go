@@ -178,8 +178,8 @@ func (p *Parser) deviceTime(before []byte, envelope int64) int64 {
 			continue
 		}
 		zone := trim(b[i+size:])
-		if utc := string(zone) == "UTC" || string(zone) == "GMT"; utc && p.opt.Zone == nil && when != 0 {
-			return when
+		if sure := p.inZone(when, zone); sure != 0 {
+			return sure
 		}
 		if len(zone) > 5 || when == 0 || envelope != 0 && distant(when, envelope) {
 			continue

@@ -229,6 +229,7 @@ func (s *scan) asaICMP(e *Event) bool {
 	s.past("gaddr ")
 	global := s.asaEnd(false)
 	s.past("laddr ")
+	s.tail = bytes.IndexByte(s.rest, '/') > 0 // old releases end there, with no port
 	local := s.asaEnd(false)
 	if s.bad {
 		return false

@@ -140,7 +140,7 @@ func (s *scan) asaSrcDst(m mnemonic, e *Event) bool {
 // asaEndsThere are messages of which nothing may follow the destination.
 func asaEndsThere(m mnemonic) bool {
 	switch string(m.name) {
-	case "106010", "106011", "305005", "305006", "110002", "110003":
+	case "106010", "106011", "305005", "305006", "110002", "110003", "434002":
 		return true
 	}
 	return false
@@ -205,7 +205,7 @@ func (s *scan) asaDropped(m mnemonic, e *Event) bool {
 	s.asaMapped()
 	s.asaGroups()
 	s.lit(" to ")
-	if s.tail = asaEndsThere(m); s.tail { // no way out was found
+	if s.tail = asaEndsThere(m); s.tail && m.name[0] == '1' { // no way out was found
 		named = false
 	}
 	dst := s.asaEnd(named)

@@ -89,7 +89,7 @@ func (p *Parser) rfc5424(b []byte, l *line) ([]byte, bool) {
 		}
 		l.when, b = when, b[size+1:]
 	}
-	var host, app []byte
+	var host, app, process []byte
 	for i := range 4 {
 		word, rest, ok := cut(b, ' ')
 		if !ok || len(word) == 0 {
@@ -100,12 +100,14 @@ func (p *Parser) rfc5424(b []byte, l *line) ([]byte, bool) {
 			host = word
 		case 1:
 			app = word
+		case 2:
+			process = word
 		}
 		b = rest
 	}
 	b, ok := structured(b)
 	if ok {
-		l.host, l.tag = host, app
+		l.host, l.tag, l.process = host, app, string(process) != "-"
 	}
 	return b, ok
 }
@@ -245,7 +247,7 @@ func (p *Parser) tagOf(b []byte, l *line, sure bool) []byte {
 	for n < len(b) && n < 64 && tagByte(b[n]) {
 		n++
 	}
-	tag := b[:n]
+	tag, bare := b[:n], n
 	if n < len(b) && b[n] == '[' {
 		m := n + 1
 		for m < len(b) && digit(b[m]) {
@@ -262,7 +264,7 @@ func (p *Parser) tagOf(b []byte, l *line, sure bool) []byte {
 	if !sure && string(tag) != "kernel" {
 		return b
 	}
-	l.tag = tag
+	l.tag, l.process = tag, n > bare
 	return trimLeft(b[n+1:])
 }
 

@@ -73,7 +73,7 @@ func (g *gather) pairs(b []byte, sep byte, key func([]byte) field) {
 
 // set takes the value of a field; open as in gather's comment.
 func (g *gather) set(f field, v []byte, open bool) {
-	if open && f != g.tail && f < fAction && (f != fProto || len(v) == 0 || !letter(v[0])) {
+	if open && f != g.tail && f < fAction && f != fICMPCode && (f != fProto || len(v) == 0 || !letter(v[0])) {
 		g.bad = g.bad || f <= fProto
 		return
 	}

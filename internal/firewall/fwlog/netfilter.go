@@ -21,7 +21,7 @@ func readNetfilter(p *Parser, l *line, e *Event) bool {
 	if !ok {
 		return netfilterARP(p, b)
 	}
-	if rest, ok = netfilterAddrs(rest, e); !ok {
+	if rest, ok = netfilterAddrs(rest, e); !ok || foreign(b[:start], l) {
 		return false
 	}
 	netfilterProto(rest, l.blank, e)

@@ -59,6 +59,7 @@ type line struct {
 	// repeats: the line says that it stands for so many.
 	repeats uint64
 	json    bool // text is a JSON object
+	process bool // the tag had a process number
 	blank   bool // a blank stood at its end: it was not cut there
 }
 

@@ -80,6 +80,27 @@ func logger(tag []byte) bool {
 	return false
 }
 
+// foreign tells whether what looks like a netfilter line is quoted by another
+// program: the program has a process number and is none that passes on what
+// the kernel says, or the prefix begins a text in quotes that ends behind it
+// (a request in a web server's log).
+func foreign(prefix []byte, l *line) bool {
+	if l.process && !logger(l.tag) && !firewaller(l.tag) {
+		return true
+	}
+	return bytes.Count(prefix, []byte{'"'})%2 != 0
+}
+
+// firewaller tells whether a tag names a firewall.
+func firewaller(tag []byte) bool {
+	for _, word := range [...]string{"fw", "FW", "firewall", "iptables", "nft", "netfilter", "nflog"} {
+		if bytes.Contains(tag, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}
+
 // proxmox reads pve-firewall's "VMID LEVEL CHAIN TIME " off the prefix.
 func (p *Parser) proxmox(b []byte, e *Event) []byte {
 	if len(b) < 30 || !digit(b[0]) {

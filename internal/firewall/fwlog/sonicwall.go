@@ -10,7 +10,7 @@ import "bytes"
 // src and dst are address:port:interface:host. IPv6 addresses stand in srcV6
 // and dstV6; src then is :port:interface. The verdict is fw_action, where it
 // is not told (NA, old releases) the message's: m=98 and 537 are a
-// connection's begin and end, and messages that say "dropped", "denied" or
+// connection's begin and end, 97 a web site that was let through; messages that say "dropped", "denied" or
 // "blocked" are refusals. Others (logins, IKE, statistics) are no events.
 func readSonicWall(p *Parser, l *line, e *Event) bool {
 	t := l.text
@@ -30,10 +30,20 @@ func readSonicWall(p *Parser, l *line, e *Event) bool {
 		e.Time = sure(e.Time, l.when)
 	}
 	w.protocol(e)
-	if w.verdict(e) && e.HasProto && w.g.done() {
+	w.port()
+	told := e.Action != NoAction // intrusion prevention names no protocol
+	if w.verdict(e) && (e.HasProto || told) && w.g.anyProto() {
 		return true
 	}
 	return p.noEvent()
+}
+
+// port finds the target's port where only proto's service tells it.
+func (w *sonic) port() {
+	if n, ok := asaPort(w.service); ok && !w.g.has(fDstPort) {
+		w.g.e.DstPort = n
+		w.g.seen |= 1 << fDstPort
+	}
 }
 
 // protocol finds the protocol where proto does not tell: messages like "TCP
@@ -52,9 +62,10 @@ func (w *sonic) protocol(e *Event) {
 
 // sonic is what a line tells beside the fields of gather.
 type sonic struct {
-	g      gather
-	m, msg []byte
-	zoned  bool
+	g       gather
+	m, msg  []byte
+	service []byte // behind proto's slash
+	zoned   bool
 }
 
 func (w *sonic) take(p *Parser, k, v []byte, open bool) {
@@ -81,7 +92,9 @@ func (w *sonic) take(p *Parser, k, v []byte, open bool) {
 	case "proto":
 		name, service, slash := cut(v, '/')
 		w.g.set(fProto, name, open && !slash)
-		_ = service
+		if !open {
+			w.service = service
+		}
 	case "type":
 		w.g.set(fICMPType, v, open)
 	case "code":
@@ -158,8 +171,10 @@ func sonicAction(v []byte) Action {
 // verdict finds out what was done where fw_action does not tell.
 func (w *sonic) verdict(e *Event) bool {
 	switch string(w.m) {
-	case "98":
-		e.Action = Permit
+	case "97", "98":
+		if e.Action == NoAction {
+			e.Action = Permit
+		}
 	case "537":
 		e.Action, e.Ends = Permit, true
 	}

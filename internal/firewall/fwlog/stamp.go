@@ -136,6 +136,39 @@ func (c *clock) abbreviation() {
 	c.rest = b[n:]
 }
 
+// zones are the names of RFC 5322 and Europe's, with seconds east of UTC.
+var zones = [...]struct {
+	name string
+	east int64
+}{
+	{"utc", 0}, {"gmt", 0}, {"wet", 0}, {"est", -5 * 3600}, {"edt", -4 * 3600}, {"cst", -6 * 3600}, {"cdt", -5 * 3600},
+	{"mst", -7 * 3600}, {"mdt", -6 * 3600}, {"pst", -8 * 3600}, {"pdt", -7 * 3600},
+	{"west", 3600}, {"cet", 3600}, {"mez", 3600}, {"cest", 2 * 3600}, {"mesz", 2 * 3600}, {"eet", 2 * 3600}, {"eest", 3 * 3600},
+}
+
+// inZone corrects a time that was read without regard to the zone's name
+// behind it; 0 for a name that is not known. Names are not unique: where
+// Options.Zone goes by that name then, it is meant.
+func (p *Parser) inZone(when int64, name []byte) int64 {
+	if when == 0 || len(name) < 3 {
+		return 0
+	}
+	local := 0
+	if p.opt.Zone != nil {
+		called, east := time.Unix(0, when).In(p.opt.Zone).Zone()
+		if called == string(name) {
+			return when
+		}
+		local = east
+	}
+	for i := range zones {
+		if same(name, zones[i].name) {
+			return when + (int64(local)-zones[i].east)*1e9
+		}
+	}
+	return 0
+}
+
 // syslog is what follows the month.
 func (c *clock) syslog() bool {
 	if !c.dayHMS() {
