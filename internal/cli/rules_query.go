@@ -161,7 +161,7 @@ func queryLines(ctx context.Context, s *streams, f *queryFlags, rules *openRules
 			continue
 		}
 		d, err := f.answer(rules, sc.Bytes())
-		if errors.Is(err, ruleset.ErrWhich) || errors.Is(err, ruleset.ErrNoChain) || errors.Is(err, ruleset.ErrNothing) {
+		if errors.Is(err, ruleset.ErrNoChain) || line == 1 && (errors.Is(err, ruleset.ErrWhich) || errors.Is(err, ruleset.ErrNothing)) {
 			_ = out.Flush()
 			return usage(chainHint(rules.rules, err), "%s: %w", rules.name, err)
 		}

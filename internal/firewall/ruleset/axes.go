@@ -210,6 +210,9 @@ func (c *cutter) chain(ch *Chain) {
 		return
 	}
 	c.chains[ch] = true
+	for _, dev := range ch.Devices {
+		c.set(IIf, devicePattern(dev))
+	}
 	for _, r := range ch.Rules {
 		for _, s := range r.Steps {
 			c.step(s)

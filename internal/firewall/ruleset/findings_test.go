@@ -160,8 +160,8 @@ func TestCyclesAreSaid(t *testing.T) {
 
 // Names of chains, bindings, and lists that keep state.
 func TestQueryFindsTheList(t *testing.T) {
-	in := &Chain{Name: "IN", Title: "access list IN", Policy: Drop, Stateful: true, Bindings: []Binding{{"eth0", Inward}}, Rules: []*Rule{rule(Accept, tcp(443)...)}}
-	out := &Chain{Name: "OUT", Title: "access list OUT", Policy: Drop, Bindings: []Binding{{"eth*", Outward}}, Rules: []*Rule{rule(Accept)}}
+	in := &Chain{Name: "IN", Title: "access list IN", Policy: Drop, Stateful: true, Bindings: []Binding{{Device: "eth0", Direction: Inward}}, Rules: []*Rule{rule(Accept, tcp(443)...)}}
+	out := &Chain{Name: "OUT", Title: "access list OUT", Policy: Drop, Bindings: []Binding{{Device: "eth*", Direction: Outward}}, Rules: []*Rule{rule(Accept)}}
 	s := &RuleSet{Chains: []*Chain{in, out}}
 	s.Prepare()
 	web := Packet{Proto: protoTCP, DstPort: port(443), In: "eth0", Out: "eth1"}

@@ -12,7 +12,7 @@ import (
 
 // The tests' header space: every packet of it can be tried.
 var (
-	tinyAddrs  = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1", "192.0.2.1"}
+	tinyAddrs  = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.1.1", "192.0.2.1", "10.0.0.9"}
 	tinyPorts  = []uint64{0, 20, 22, 80, 100, 8080}
 	tinyProtos = []uint64{protoTCP, protoUDP, protoSCTP, protoICMP, 47}
 )

@@ -8,19 +8,35 @@ import (
 
 // lists finds the chains that a name means, or that apply without one.
 func (s *RuleSet) lists(name string, p Packet) ([]*Chain, error) {
-	found := s.named(name)
 	if name == "" {
-		found = s.bound(p)
+		return s.bound(p)
 	}
-	switch {
-	case len(found) == 1 || len(found) > 1 && name == "" && found[0].Bindings != nil && (p.In != "" || p.Out != ""):
-		return found, nil
-	case len(found) == 0 && name != "":
+	found := ofWay(s.named(name), p)
+	switch len(found) {
+	case 0:
 		return nil, fmt.Errorf("%w: %q (there are: %s)", ErrNoChain, name, titles(s.Chains))
-	case len(found) == 0:
-		return nil, ErrNothing
+	case 1:
+		return found, nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrWhich, titles(found))
+}
+
+// ofWay leaves out, of several lists, those for packets that go the other way
+// than one that arrives, or, with only Out, one that leaves.
+func ofWay(found []*Chain, p Packet) (out []*Chain) {
+	other := Outward
+	if p.Out != "" && p.In == "" {
+		other = Inward
+	}
+	for _, ch := range found {
+		if ch.Way != other {
+			out = append(out, ch)
+		}
+	}
+	if len(out) == 0 {
+		return found
+	}
+	return out
 }
 
 func titles(chains []*Chain) string {
@@ -44,6 +60,9 @@ func (s *RuleSet) named(name string) (found []*Chain) {
 			return len(ch.Title) > len(want) && strings.EqualFold(ch.Title[len(ch.Title)-len(want)-1:], " "+want)
 		},
 		func(ch *Chain) bool { return strings.EqualFold(ch.Name, want) },
+		func(ch *Chain) bool {
+			return ch.Way != BothWays && len(ch.Name) > len(want) && strings.EqualFold(ch.Name[:len(want)+1], want+" ")
+		},
 	} {
 		for _, ch := range s.Chains {
 			if fits(ch) {
@@ -75,27 +94,71 @@ func filterFirst(found []*Chain) []*Chain {
 	return out
 }
 
-// bound finds the lists that the packet meets by its interfaces: inward
-// first. Without any that is bound there, all lists are candidates.
-func (s *RuleSet) bound(p Packet) (found []*Chain) {
-	bindings := false
+// bound finds the lists that the packet meets: inward first. They are those
+// bound on its interfaces; without interfaces those bound where its addresses
+// are, else those bound everywhere, else the only one.
+func (s *RuleSet) bound(p Packet) (found []*Chain, err error) {
+	if p.In != "" || p.Out != "" {
+		found, bindings := s.where(p, func(b Binding, dir Direction) bool { return b.applies(p, dir) })
+		switch {
+		case len(found) > 0:
+			return found, nil
+		case bindings:
+			return nil, fmt.Errorf("%w on %s", errUnbound, strings.TrimSpace(p.In+" "+p.Out))
+		}
+	} else if found, err := s.boundByAddress(p); len(found) > 0 || err != nil {
+		return found, err
+	}
+	found = ofWay(s.unjumped(), p)
+	switch len(found) {
+	case 0:
+		return nil, ErrNothing
+	case 1:
+		return found, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrWhich, titles(found))
+}
+
+// boundByAddress finds the lists for a packet without interfaces.
+func (s *RuleSet) boundByAddress(p Packet) ([]*Chain, error) {
+	addressed := false
+	found, _ := s.where(p, func(b Binding, dir Direction) bool {
+		if len(b.Addrs) == 0 || b.Direction != dir {
+			return false
+		}
+		addressed = true
+		ip := p.Dst
+		if dir == Outward {
+			ip = p.Src
+		}
+		return ip.IsValid() && b.Addrs.Has(Address(ip.Unmap()))
+	})
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case addressed && p.Src.IsValid() && p.Dst.IsValid():
+		return nil, fmt.Errorf("%w at %v or %v", errUnbound, p.Src, p.Dst)
+	}
+	found, _ = s.where(p, func(b Binding, dir Direction) bool {
+		return dir == Inward && b.Direction != Outward && b.Device == ""
+	})
+	return found, nil
+}
+
+// where finds the chains with a binding that fits, inward first; bindings
+// tells whether there are any at all.
+func (s *RuleSet) where(p Packet, fits func(Binding, Direction) bool) (found []*Chain, bindings bool) {
 	for _, dir := range []Direction{Inward, Outward} {
 		for _, ch := range s.Chains {
 			for _, b := range ch.Bindings {
 				bindings = true
-				if b.applies(p, dir) && ch.meets(p) && !slices.Contains(found, ch) {
+				if fits(b, dir) && ch.meets(p) && !slices.Contains(found, ch) {
 					found = append(found, ch)
 				}
 			}
 		}
 	}
-	if len(found) > 0 && (p.In != "" || p.Out != "") {
-		return found
-	}
-	if bindings && (p.In != "" || p.Out != "") {
-		return nil
-	}
-	return s.unjumped()
+	return found, bindings
 }
 
 // meets reports that the packet may be of a family that the list is for.

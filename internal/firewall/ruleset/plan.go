@@ -153,6 +153,9 @@ func (f *flattener) route(l live, way path) (local, away []live) {
 	case len(t.Addrs) > 0 && t.Addrs.Within(Union(loopback4, loopback6)):
 		return f.toLoopback(live{l.cond, f.inside(l.st), true}), nil
 	}
+	if way == forwardPath { // by what was asked it leaves again, by that interface
+		return nil, []live{{l.cond, f.put(l.st, FibDAddr, &value{kind: constant, set: Numbers(RouteUnicast)}), true}}
+	}
 	own := Atom{Key: "own " + DAddr.text(t.Addrs), Unknown: true, Why: "whether " + DAddr.text(t.Addrs) + " is an address of this host is not known"}
 	here, there := f.put(f.inside(l.st), FibDAddr, &value{kind: constant, set: Numbers(RouteLocal)}), f.put(l.st, FibDAddr, &value{kind: constant, set: Numbers(RouteUnicast)})
 	oif := f.known(OIf, OIf.Except(Of(Value{}, Name("lo"))), Atom{Why: "the interface that the rewritten packet leaves by", Unknown: true})
@@ -196,7 +199,7 @@ func (f *flattener) run(s *RuleSet, chains []*Chain, lives []live, main Hook) {
 		f.pass(lives)
 		return
 	}
-	lives = f.through(chains[:last], lives)
+	lives = f.enter(chains[last], f.through(chains[:last], lives))
 	f.final = true
 	lives = f.base(chains[last], lives)
 	f.final = false
@@ -225,11 +228,18 @@ func (f *flattener) through(chains []*Chain, lives []live) []live {
 					lives[i].st = f.intern(d)
 				}
 			}
-			continue
-		case (ch.Hook == Prerouting || ch.Hook == Output) && ch.order() > conntrackPriority:
-			lives = f.track(lives)
+		default:
+			lives = f.base(ch, f.enter(ch, lives))
 		}
-		lives = f.base(ch, lives)
+	}
+	return lives
+}
+
+// enter brings packets to a chain: where it stands behind connection tracking,
+// that has begun.
+func (f *flattener) enter(ch *Chain, lives []live) []live {
+	if (ch.Hook == Prerouting || ch.Hook == Output) && ch.order() > conntrackPriority {
+		return f.track(lives)
 	}
 	return lives
 }
@@ -353,10 +363,16 @@ func (f *flattener) seenBy(ch *Chain, l live) (see, pass []space.Box) {
 // devices is the region of packets on the devices of an ingress chain.
 func (f *flattener) devices(ch *Chain) (out []space.Box) {
 	for _, dev := range ch.Devices {
-		set := NamePattern(strings.TrimSuffix(dev, "*"), strings.HasSuffix(dev, "*"))
-		out = append(out, f.classes(f.ax.fields[IIf], set, false)...)
+		out = append(out, f.classes(f.ax.fields[IIf], devicePattern(dev), false)...)
 	}
 	return out
+}
+
+// devicePattern are the names that a device stands for; a trailing * is any
+// ending.
+func devicePattern(dev string) Set {
+	stem, wild := strings.CutSuffix(dev, "*")
+	return NamePattern(stem, wild)
 }
 
 // translated is what of a region address translation looks at: first packets

@@ -37,6 +37,8 @@ var (
 	ErrWhich   = errors.New("several lists could be meant; name one")
 	ErrDivided = errors.New("the rules were not followed to the end")
 	ErrNothing = errors.New("the rule set has no chain that packets could meet")
+
+	errUnbound = errors.New("no list of the rule set applies")
 )
 
 // plans keeps what was flattened, for the next question.
@@ -60,7 +62,8 @@ type wayState struct {
 // name it takes the way that In and Out tell: to this host (neither, or In),
 // from it (Out), through it (both), from ingress to the last chain that can
 // stop it; where the rule set has no hooks, the lists that are bound to its
-// interfaces, or the only one. Prepare must have been called.
+// interfaces; without interfaces those bound where its addresses are, or those
+// for what arrives, or the only one. Prepare must have been called.
 func (s *RuleSet) Query(p Packet, chain string) (Decision, error) {
 	for _, m := range s.Missing {
 		if m.Families&familyOf(p.Src, p.Dst) != 0 {
@@ -71,6 +74,9 @@ func (s *RuleSet) Query(p Packet, chain string) (Decision, error) {
 		return s.onPath(p)
 	}
 	lists, err := s.lists(chain, p)
+	if errors.Is(err, errUnbound) {
+		return Decision{Verdict: UnknownPacket, Why: err.Error()}, nil
+	}
 	if err != nil {
 		return Decision{}, err
 	}

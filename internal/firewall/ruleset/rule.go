@@ -84,6 +84,9 @@ type Chain struct {
 	// a hook that has bindings, or whose rule set has no hooks at all, is a list
 	// of its own: Policy (Accept or Drop) is what it does with the rest.
 	Bindings []Binding
+	// Way is which way the packets go that a list is for, where the dialect
+	// tells; it matters to packets asked about without a list's name.
+	Way Direction
 	// Stateful: answers to connections that were permitted pass whatever the
 	// rules say, which see only a connection's first packet.
 	Stateful bool
@@ -110,6 +113,10 @@ const (
 type Binding struct {
 	Device    string
 	Direction Direction
+	// Addrs are the addresses behind the device, where the source tells: a
+	// packet asked about without interfaces meets the list when its destination
+	// (inward) or its source (outward) is one of them.
+	Addrs Set
 }
 
 // Rule is a list of steps taken in order.

@@ -98,7 +98,7 @@ func (r *reader) aclChains(a *acl) []*ruleset.Chain {
 		}
 	}
 	for _, id := range a.subnets {
-		bind(chains, id)
+		bind(chains, ruleset.Binding{Device: id})
 	}
 	return chains[:]
 }

@@ -290,10 +290,14 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 		set.Chains = append(set.Chains, g.chains[:]...)
 	}
 	if len(r.groups) == 1 && len(r.cards) == 0 {
-		bind(r.groups[0].chains, "")
+		bind(r.groups[0].chains, ruleset.Binding{})
 	}
 	for _, a := range r.acls {
-		set.Chains = append(set.Chains, r.aclChains(a)...)
+		chains := r.aclChains(a)
+		if len(r.acls) == 1 && len(r.cards) == 0 && len(r.groups) < 2 {
+			bind([2]*ruleset.Chain(chains), ruleset.Binding{})
+		}
+		set.Chains = append(set.Chains, chains...)
 	}
 	for _, c := range r.cards {
 		set.Chains = append(set.Chains, r.cardChains(c)...)
@@ -301,10 +305,20 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 	return set
 }
 
-func bind(chains [2]*ruleset.Chain, device string) {
-	for i, way := range []ruleset.Direction{ruleset.Inward, ruleset.Outward} {
-		chains[i].Bindings = append(chains[i].Bindings, ruleset.Binding{Device: device, Direction: way})
+func bind(chains [2]*ruleset.Chain, to ruleset.Binding) {
+	for _, ch := range chains {
+		to.Direction = ch.Way
+		ch.Bindings = append(ch.Bindings, to)
 	}
+}
+
+// binding is where the groups of a card apply. Its addresses tell it only
+// where no network ACL stands before them.
+func (r *reader) binding(c *card) ruleset.Binding {
+	if len(r.acls) > 0 {
+		return ruleset.Binding{Device: c.id}
+	}
+	return ruleset.Binding{Device: c.id, Addrs: c.addrs}
 }
 
 func newChains(id, name string, stateful bool) (out [2]*ruleset.Chain) {
@@ -313,7 +327,8 @@ func newChains(id, name string, stateful bool) (out [2]*ruleset.Chain) {
 		if name != "" && name != id {
 			title = fmt.Sprintf("%s (%s) %s", id, name, direction)
 		}
-		out[i] = &ruleset.Chain{Families: both, Title: title, Name: id + " " + direction, Policy: ruleset.Drop, Stateful: stateful}
+		out[i] = &ruleset.Chain{Families: both, Title: title, Name: id + " " + direction, Policy: ruleset.Drop, Stateful: stateful,
+			Way: [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[i]}
 	}
 	return out
 }
@@ -351,7 +366,7 @@ func (g *group) defaultEgress() *ruleset.Rule {
 func (r *reader) cardChains(c *card) []*ruleset.Chain {
 	if len(c.groups) == 1 {
 		if g := r.byID[c.groups[0]]; g != nil {
-			bind(g.chains, c.id)
+			bind(g.chains, r.binding(c))
 			return nil
 		}
 	}
@@ -366,7 +381,7 @@ func (r *reader) cardChains(c *card) []*ruleset.Chain {
 			ch.Rules = append(ch.Rules, permitIf("allow what "+id+" allows", nil, ruleset.Atom{Key: why, Why: why, Unknown: true}))
 		}
 	}
-	bind(chains, c.id)
+	bind(chains, r.binding(c))
 	return chains[:]
 }
 

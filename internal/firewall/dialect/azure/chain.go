@@ -38,7 +38,8 @@ func (r *reader) chains(g *group) []*ruleset.Chain {
 	title := r.title(g)
 	var out [2]*ruleset.Chain
 	for i, d := range directions {
-		out[i] = &ruleset.Chain{Families: both, Title: title + " " + d, Name: title + " " + d, Policy: ruleset.Drop, Stateful: true}
+		out[i] = &ruleset.Chain{Families: both, Title: title + " " + d, Name: title + " " + d, Policy: ruleset.Drop, Stateful: true,
+			Way: [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[i]}
 	}
 	rules := append(slices.Clone(g.rules), g.defaults...)
 	if !g.hasOwn {

@@ -17,9 +17,11 @@
 // The tag VirtualNetwork is the address space of the group's virtual network
 // and of its peers, and 168.63.129.16. Where the documents do not show the
 // network, or it has a gateway (which adds networks that they do not show),
-// the tag is a condition that is not understood. Internet is what is publicly
-// routed and not in VirtualNetwork. AzureLoadBalancer is 168.63.129.16, from
-// where probes come. Other tags are not known, unless Options say so.
+// the tag is a condition that is not understood; where they show no network at
+// all, publicly routed addresses are taken to be outside of it. Internet is
+// what is publicly routed and not in VirtualNetwork. AzureLoadBalancer is
+// 168.63.129.16, from where probes come. Other tags are not known, unless
+// Options say so.
 // User-defined routes that widen VirtualNetwork are not looked at.
 //
 // Sources: Microsoft's documentation of network security groups, of service

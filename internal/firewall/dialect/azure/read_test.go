@@ -113,7 +113,8 @@ func TestPriorities(t *testing.T) {
 			{packet(6, "203.0.113.1", "10.0.0.1", 80), "permit"},
 			{packet(6, "203.0.113.1", "10.0.0.1", 5000), "unknown"},
 			{packet(6, "203.0.113.1", "10.0.0.1", 5001), "unknown"},
-			{packet(6, "203.0.113.1", "10.0.0.1", 81), "unknown"}, // which addresses the virtual network has
+			{packet(6, "203.0.113.1", "10.0.0.1", 81), "deny"},
+			{packet(6, "10.0.9.1", "10.0.0.1", 81), "unknown"}, // which addresses the virtual network has
 			{packet(6, "168.63.129.16", "10.0.0.1", 81), "permit"},
 		} {
 			if d := ask(t, set, "n inbound", c.p); d.Verdict != c.want {

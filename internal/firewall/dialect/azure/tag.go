@@ -15,6 +15,9 @@ type tags struct {
 	opt     Options
 	network ruleset.Set // VirtualNetwork as far as it is known
 	open    string      // why there may be more; "" when that is all
+	// private: the documents show no network at all; what more there may be
+	// is then taken to have addresses that are not public.
+	private bool
 }
 
 // platform is the address of Azure's own host, which is in VirtualNetwork and
@@ -50,7 +53,7 @@ func (r *reader) tags(g *group) *tags {
 		nets = r.networks
 	}
 	if len(nets) != 1 {
-		t.open = "the address space of the virtual network"
+		t.open, t.private = "the address space of the virtual network", len(r.networks) == 0
 	}
 	for _, v := range nets {
 		if v.open != "" {
@@ -104,7 +107,10 @@ func (t *tags) tag(name string, f ruleset.Field) (ruleset.Expr, bool) {
 // virtual is the condition of being in VirtualNetwork, or not.
 func (t *tags) virtual(f ruleset.Field, in bool) ruleset.Expr {
 	inside, outside := ruleset.In{Field: f, Set: t.network}, ruleset.In{Field: f, Set: f.Except(t.network)}
-	atom := ruleset.Atom{Key: "VirtualNetwork " + f.String(), Why: fmt.Sprintf("whether the %s is in VirtualNetwork: %s", f, t.open), Unknown: true}
+	var atom ruleset.Expr = ruleset.Atom{Key: "VirtualNetwork " + f.String(), Why: fmt.Sprintf("whether the %s is in VirtualNetwork: %s", f, t.open), Unknown: true}
+	if t.private {
+		atom = ruleset.All{ruleset.In{Field: f, Set: f.Except(public())}, atom}
+	}
 	switch {
 	case t.open == "" && in:
 		return inside

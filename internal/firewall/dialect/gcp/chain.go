@@ -61,7 +61,8 @@ func network(n *document.Node) string {
 
 func newChains(name string) (out [2]*ruleset.Chain) {
 	for i, d := range directions {
-		out[i] = &ruleset.Chain{Families: both, Title: name + " " + d, Name: name + " " + d, Policy: ruleset.Drop, Stateful: true}
+		out[i] = &ruleset.Chain{Families: both, Title: name + " " + d, Name: name + " " + d, Policy: ruleset.Drop, Stateful: true,
+			Way: [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[i]}
 	}
 	return out
 }

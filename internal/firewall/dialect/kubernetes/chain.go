@@ -40,9 +40,10 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 		for d := range directions {
 			ch := r.chain(s, d)
 			way := [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[d]
+			ch.Way = way
 			switch {
 			case s.pod != nil:
-				ch.Bindings = []ruleset.Binding{{Device: s.title, Direction: way}}
+				ch.Bindings = []ruleset.Binding{{Device: s.title, Direction: way, Addrs: s.pod.addrs}}
 			case len(subjects) == 1:
 				ch.Bindings = []ruleset.Binding{{Direction: way}}
 			}

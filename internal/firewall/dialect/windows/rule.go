@@ -79,7 +79,8 @@ func (r *reader) ruleSet() *ruleset.RuleSet {
 	set := &ruleset.RuleSet{}
 	for d, name := range directions {
 		ch := &ruleset.Chain{Families: both, Title: "Windows Firewall " + name, Name: name, Stateful: true}
-		ch.Bindings = []ruleset.Binding{{Direction: [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[d]}}
+		ch.Way = [2]ruleset.Direction{ruleset.Inward, ruleset.Outward}[d]
+		ch.Bindings = []ruleset.Binding{{Direction: ch.Way}}
 		r.begin(ch, d)
 		for _, action := range []int{noAction, bypass, block, allow} {
 			for _, ru := range r.rules {
