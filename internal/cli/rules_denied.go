@@ -87,7 +87,7 @@ type walk struct {
 
 func (w *walk) ask(ctx context.Context, list []learn.Proposal) ([]learn.Decision, error) {
 	out := make([]learn.Decision, len(list))
-	fmt.Fprintf(w.out, "%d proposals. Denied is not needed: say yes only to what you know.\n", len(list))
+	fmt.Fprintf(w.out, "Proposals: %d. Denied is not needed: say yes only to what you know.\n", len(list))
 	if w.sampled {
 		fmt.Fprintln(w.out, "The log is a sample: it was denied at least so often, and other things may have been.")
 	}
