@@ -291,8 +291,9 @@ func CheckText(w io.Writer, c *Checked, st Style) error {
 		head = fmt.Sprintf("%s against %s: %s would be cut or are not certain.", amount(int(r.Flows), "flow", "flows"), Escape(c.Rules), amount(int(cut), "established flow", "established flows"))
 	}
 	b.WriteString(strings.Join(para(head, st.Width, 2), "\n") + "\n")
-	fmt.Fprintf(&b, "%s permitted, %s denied, %s unknown; of %s attempts that came to nothing, %s would pass.\n",
+	counts := fmt.Sprintf("%s permitted, %s denied, %s unknown; of %s attempts that came to nothing, %s would pass.",
 		thousands(int(r.Permitted)), thousands(int(r.Denied)), thousands(int(r.Unknown)), thousands(int(r.Attempts)), thousands(int(r.AttemptsPermitted)))
+	b.WriteString(strings.Join(para(counts, st.Width, 2), "\n") + "\n")
 	for i := range r.Examples {
 		if i == mostScans && !st.Verbose {
 			fmt.Fprintf(&b, "  and more (-v)\n")

@@ -132,13 +132,20 @@ func scanText(s *logview.Source) string {
 		what = fmt.Sprintf("%s sweep: %s (%s to %s), %s", s.Src, countOf(s.ProbedTarget, "target", "targets"), s.LowTarget, s.HighTarget, portsText(s.ProbedPorts, s.LowPort, s.HighPort))
 	}
 	if !s.FirstProbe.IsZero() {
-		what += ", from " + stamp(s.FirstProbe) + " for " + s.LastProbe.Sub(s.FirstProbe).Round(time.Second).String()
+		what += ", from " + stamp(s.FirstProbe) + " for " + shortDuration(s.LastProbe.Sub(s.FirstProbe).Round(time.Second))
 	}
 	if s.PerSecond > 0 {
 		n, unit := logview.Pace(s.PerSecond)
-		what += fmt.Sprintf(", %.3g a %s", n, unit)
+		what += fmt.Sprintf(", %.3g %s %s", n, article(unit), unit)
 	}
 	return what
+}
+
+func article(unit string) string {
+	if unit == "hour" {
+		return "an"
+	}
+	return "a"
 }
 
 func portsText(n logview.Count, low, high uint16) string {
@@ -220,7 +227,7 @@ func (l *Logs) portName(p *logview.Port) string {
 	}
 	s := fmt.Sprintf("%d/%s", p.Port, exposure.ProtoByNumber(p.Proto))
 	if name := l.service(p); name != "" {
-		return s + " " + name
+		return s + " " + Escape(name)
 	}
 	return s
 }
