@@ -73,7 +73,7 @@ ask" does nothing until it is made permit or deny).`,
 	fl.StringVarP(&f.output, "output", "o", "-", "where the rules go (- is stdout)")
 	fl.StringVar(&f.rules, "rules", "", "with --denied: the rules that are there already")
 	fl.Float64Var(&f.tightness, "tightness", learn.DefaultTightness, "0: whole segments and services; 1: only what was seen")
-	fl.IntVar(&f.maxRules, "max-rules", learn.DefaultMaxRules, "about so many rules at most; -1: as many as there are")
+	fl.IntVar(&f.maxRules, "max-rules", 0, fmt.Sprintf("so many rules at most; 0: about %d, -1: as many as there are", learn.DefaultMaxRules))
 	fl.StringArrayVar(&f.segments, "segment", nil, "a named network, as clients=10.1.0.0/16 (may repeat)")
 	fl.StringArrayVar(&f.operators, "operator", nil, "where you administer from: never cut, as 10.9.0.0/24 (may repeat)")
 	fl.StringSliceVar(&f.own, "own", nil, "your own public networks (may repeat)")

@@ -32,7 +32,9 @@ type end struct {
 	area  area
 	any   bool   // not limited
 	hosts bitset // known hosts of one's own in it
-	far   bool   // has the internet in it
+	far   bool   // has hosts of the internet in it
+	wide  bool   // has all the internet in it
+	named int    // hosts of the internet that are in it by name
 	text  string // for people: a segment's name, "the internet"
 }
 
@@ -53,7 +55,7 @@ func (e *evidence) cells() []*cell {
 	byKey := map[key]*cell{}
 	var list []*cell
 	for _, r := range e.rows {
-		k := key{r.svc, e.sideOf(r.client), e.sideOf(r.server)}
+		k := key{r.svc, e.clientSide(r), e.sideOf(r.server)}
 		c := byKey[k]
 		if c == nil {
 			c = &cell{svcs: []uint32{r.svc}, clients: map[uint32]uint64{}, servers: map[uint32]uint64{}, v4: k.from.v4}
@@ -139,7 +141,12 @@ func (e *evidence) thin(c *cell) string {
 
 // generalise widens a cell's ends as far as the level allows.
 func (e *evidence) generalise(c *cell) {
-	c.from = e.endOf(c, c.clients, true)
+	if r := c.rows[0]; !e.level.any && e.clientSide(r).seg == roam {
+		c.from = e.roamEnd(c.v4)
+		c.why = append(c.why, fmt.Sprintf("%d clients are spread over so many networks that new ones will come", len(c.clients)))
+	} else {
+		c.from = e.endOf(c, c.clients, true)
+	}
 	c.to = e.endOf(c, c.servers, false)
 }
 
@@ -177,13 +184,14 @@ func (e *evidence) exact(ids []uint32) end {
 			e.mark(out.hosts, id)
 		} else {
 			out.far = true
+			out.named++
 		}
 	}
 	return out
 }
 
 func (e *evidence) anyEnd(v4 bool) end {
-	out := end{any: true, hosts: newBits(len(e.known)), far: true, text: "anybody"}
+	out := end{any: true, hosts: newBits(len(e.known)), far: true, wide: true, text: "anybody"}
 	for _, id := range e.known {
 		if e.hosts[id].Is4() == v4 {
 			e.mark(out.hosts, id)
@@ -242,15 +250,15 @@ func (e *evidence) farEnd(c *cell, ids []uint32, v4, client bool) end {
 	for _, id := range ids {
 		nets[wide(e.hosts[id])] = true
 	}
-	if len(nets) >= e.level.internet && e.worthInternet(c) {
+	if len(nets) >= e.level.internet && e.worthInternet(c, client) {
 		what := "servers"
 		if client {
 			what = "clients"
 		}
 		c.why = append(c.why, fmt.Sprintf("%d public %s in %d networks: new ones will come", len(ids), what, len(nets)))
-		return end{area: e.home.internet(v4), hosts: newBits(len(e.known)), far: true, text: "the internet"}
+		return end{area: e.home.internet(v4), hosts: newBits(len(e.known)), far: true, wide: true, text: "the internet"}
 	}
-	out := end{hosts: newBits(len(e.known)), far: true}
+	out := end{hosts: newBits(len(e.known)), far: true, named: len(ids)}
 	small := 24
 	if !v4 {
 		small = 64
@@ -268,10 +276,19 @@ func (e *evidence) farEnd(c *cell, ids []uint32, v4, client bool) end {
 }
 
 // worthInternet: a service in which most far doors stayed shut is not one that
-// the internet offers; what answered stays by name.
-func (e *evidence) worthInternet(c *cell) bool {
+// the internet offers; what answered stays by name. So it is with servers of
+// one's own at which most of the internet's clients were not answered.
+func (e *evidence) worthInternet(c *cell, client bool) bool {
 	for _, id := range c.svcs {
-		if f := e.farFailed[id]; f > len(c.servers)+len(c.clients) {
+		t := e.far[id]
+		if client {
+			t = tries{}
+			for server := range c.servers {
+				near := e.near[[2]uint32{id, server}]
+				t.open, t.shut = t.open+near.open, t.shut+near.shut
+			}
+		}
+		if t.shut > t.open {
 			return false
 		}
 	}
@@ -291,20 +308,6 @@ func (e *evidence) mark(b bitset, id uint32) {
 }
 
 func (b bitset) set(i uint32) { b[i/64] |= 1 << (i % 64) }
-
-func (b bitset) count() (n int) {
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
-
-func (b bitset) unionCount(o bitset) (n int) {
-	for i := range b {
-		n += bits.OnesCount64(b[i] | o[i])
-	}
-	return n
-}
 
 // compareCells orders cells by weight, then by what they are.
 func (e *evidence) compareCells(a, b *cell) int {

@@ -177,11 +177,15 @@ func ruleTitle(r *rulefile.Resolved) string {
 	return r.Rule.String()
 }
 
-// PacketOf is the packet that opens a flow's connection; false where protocol
-// or addresses are not known.
+// PacketOf is the packet that opens a flow's connection, of turned flows too
+// (see the package comment); false where protocol or addresses are not known.
 func PacketOf(f *exposure.Flow) (rulefile.Packet, bool) {
 	n, ok := rulefile.ProtoNumber(f.Proto)
 	p := rulefile.Packet{Proto: n, Src: f.Client.Unmap().WithZone(""), Dst: f.Server.Unmap().WithZone("")}
+	if ok && isNeed(f) && turned(f, n) {
+		p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, f.ServerPort, f.ClientPort
+		return p, p.Src.IsValid() && p.Dst.IsValid() && p.Src.Is4() == p.Dst.Is4()
+	}
 	if !ok || !p.Src.IsValid() || !p.Dst.IsValid() || p.Src.Is4() != p.Dst.Is4() {
 		return p, false
 	}

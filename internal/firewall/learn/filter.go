@@ -15,13 +15,16 @@ type evidence struct {
 	// clientOf are the services that a host uses, serverOf those it serves.
 	clientOf, serverOf map[uint32]map[uint32]bool
 	seg                *segments
+	weights            weights
+	spread             map[purpose]bool
 	report             *Report
 	level              level
 	window             int64 // nanoseconds
-	// farFailed counts pairs with the internet that were never answered, by
-	// service.
-	farFailed map[uint32]int
-	asking    bool // proposals are made of denials: nothing is too little to ask
+	// far are pairs with servers of the internet, by service; near those of its
+	// clients with one's own servers, by service and server.
+	far    map[uint32]tries
+	near   map[[2]uint32]tries
+	asking bool // proposals are made of denials: nothing is too little to ask
 	// servers counts how many servers a client uses in a service.
 	servers map[[2]uint32]int
 }

@@ -70,12 +70,28 @@ func (l *Learner) evidence() *evidence {
 // nameLater does what needs the sifted rows.
 func (e *evidence) nameLater() {
 	e.seg = e.findSegments()
-	e.farFailed = map[uint32]int{}
+	e.weigh()
+	e.findSpread()
+	e.far = map[uint32]tries{}
+	e.near = map[[2]uint32]tries{}
 	for k, p := range e.pairs {
-		if p.ok == 0 && (!e.home.internal(e.hosts[k.server]) || !e.home.internal(e.hosts[k.client])) {
-			e.farFailed[k.svc]++
+		switch at := [2]uint32{k.svc, k.server}; {
+		case !e.home.internal(e.hosts[k.server]):
+			e.far[k.svc] = e.far[k.svc].and(p)
+		case !e.home.internal(e.hosts[k.client]):
+			e.near[at] = e.near[at].and(p)
 		}
 	}
+}
+
+// tries are pairs that were answered, and that never were.
+type tries struct{ open, shut int }
+
+func (t tries) and(p *pair) tries {
+	if p.ok > 0 {
+		return tries{t.open + 1, t.shut}
+	}
+	return tries{t.open, t.shut + 1}
 }
 
 func (e *evidence) file() *rulefile.File {

@@ -116,17 +116,17 @@ func (l *Learner) service(f *exposure.Flow, proto uint8) (service, bool) {
 		return service{proto: proto}, false
 	case proto == tcp && f.ClientPort == 20 && f.ServerPort >= 1024:
 		return service{proto: proto, port: 1024, hi: 65535, kind: "ftp", from: 20}, false
-	case l.misoriented(f, proto):
+	case turned(f, proto):
 		return service{proto: proto, port: f.ClientPort}, true
 	}
 	return service{proto: proto, port: f.ServerPort}, false
 }
 
-// misoriented reports an answer taken for a beginning: it comes from a port
+// turned reports an answer taken for a beginning: it comes from a port
 // that only servers have and goes to one that systems hand out to clients.
-func (l *Learner) misoriented(f *exposure.Flow, proto uint8) bool {
+func turned(f *exposure.Flow, proto uint8) bool {
 	const handedOut = 32768 // Linux hands out ports from here, RFC 6335 from 49152
-	if f.ClientPort >= 1024 || f.ServerPort < handedOut || certain(f) {
+	if !hasPorts(proto) || f.ClientPort >= 1024 || f.ServerPort < handedOut || certain(f) {
 		return false
 	}
 	return answersFrom(proto, f.ClientPort)

@@ -4,55 +4,49 @@ import (
 	"slices"
 )
 
-// How far merging may go. Cost is measured in doors between known hosts that
-// a merged rule opens and its parts did not, as a share of the doors that the
-// smaller part opens.
-const (
-	// freely: a merge that opens next to nothing is made in any case; a person
-	// reads one rule for two.
-	freely = 0.25
-	// needed: what may be opened to come down to DefaultMaxRules. Beyond that a
-	// longer file is better than a wider one.
-	needed = 3.0
-	// mostCells are compared with each other; of more, the lightest are left
-	// out (they are far below one flow in a thousand each).
-	mostCells = 400
-	// sparing is the share of flows that may be left out rather than merged.
-	sparing = 0.002
-)
+// mostCells are compared with each other; of more, the lightest are left out
+// (they are far below one flow in a thousand each).
+const mostCells = 400
 
-// The internet counts as so many hosts.
-const farHosts = 30
+// The internet counts as so many hosts; those of its hosts that a cell names
+// count one by one.
+const farHosts = 250
 
-func (x *end) weight() float64 {
-	n := float64(x.hosts.count())
-	if x.far {
-		n += farHosts
-	}
-	return max(n, 1)
+func (e *evidence) endWeight(x *end) float64 {
+	return max(e.hostWeight(x.hosts, nil)+x.farWeight(), minWeight)
 }
 
-func unionWeight(x, y *end) float64 {
-	n := float64(x.hosts.unionCount(y.hosts))
-	if x.far || y.far {
-		n += farHosts
+func (x *end) farWeight() float64 {
+	if x.wide {
+		return farHosts
 	}
-	return max(n, 1)
+	return float64(min(x.named, farHosts))
+}
+
+func (e *evidence) unionWeight(x, y *end) float64 {
+	far := max(x.farWeight(), y.farWeight())
+	if !x.wide && !y.wide && !x.area.equal(y.area) {
+		far = min(x.farWeight()+y.farWeight(), farHosts)
+	}
+	return max(e.hostWeight(x.hosts, y.hosts)+far, minWeight)
 }
 
 // doors is how much a cell opens.
 func (e *evidence) doors(c *cell) float64 {
-	return c.from.weight() * c.to.weight() * e.portWeight(c.svcs)
+	return e.endWeight(&c.from) * e.endWeight(&c.to) * e.portWeight(c.svcs)
 }
 
-// portWeight counts a range as a few ports: its size says little about what
-// listens there.
+// A range counts as so many ports: fewer than it has, for little listens there,
+// and enough to keep it off servers that need it not.
+const rangePorts = 15
+
+// portWeight is how many ports services are.
 func (e *evidence) portWeight(svcs []uint32) float64 {
 	n := 0.0
 	for _, id := range svcs {
 		n++
 		if e.list[id].hi > e.list[id].port {
-			n += 3
+			n += rangePorts
 		}
 	}
 	return n
@@ -81,10 +75,10 @@ func (e *evidence) kind(c *cell) string {
 // cost of a merge: doors opened, as a share of what the smaller part opens. A
 // share of both would let a small rule swell with a large one: web servers that
 // need one port of a domain controller would get all that offices need.
-func (e *evidence) cost(a, b *cell) float64 {
+func (e *evidence) cost(a, b *cell) price {
 	da, db := e.doors(a), e.doors(b)
-	all := unionWeight(&a.from, &b.from) * unionWeight(&a.to, &b.to) * e.portWeight(unionIDs(a.svcs, b.svcs))
-	return (all - da - db) / min(da, db)
+	all := e.unionWeight(&a.from, &b.from) * e.unionWeight(&a.to, &b.to) * e.portWeight(unionIDs(a.svcs, b.svcs))
+	return price{(all - da - db) / min(da, db), all - da - db}
 }
 
 func unionIDs(a, b []uint32) []uint32 {
@@ -116,7 +110,8 @@ func (e *evidence) join(parts ...*cell) *cell {
 func joinEnds(list []*end) end {
 	out := end{hosts: slices.Clone(list[0].hosts)}
 	for _, x := range list {
-		out.far, out.any = out.far || x.far, out.any || x.any
+		out.far, out.any, out.wide = out.far || x.far, out.any || x.any, out.wide || x.wide
+		out.named += x.named
 		out.area = append(out.area, x.area...)
 		for i := range x.hosts {
 			out.hosts[i] |= x.hosts[i]
@@ -132,115 +127,6 @@ func joinEnds(list []*end) end {
 		}
 	}
 	return out
-}
-
-// merging holds cells and the cost of every merge of two.
-type merging struct {
-	e     *evidence
-	cells []*cell
-	cost  [][]float64 // [i][j] with j < i
-}
-
-func (e *evidence) merging(cells []*cell) *merging {
-	m := &merging{e: e}
-	for _, c := range cells {
-		m.push(c)
-	}
-	return m
-}
-
-func (m *merging) push(c *cell) {
-	line := make([]float64, len(m.cells))
-	for j, o := range m.cells {
-		line[j] = m.between(c, o)
-	}
-	m.cells, m.cost = append(m.cells, c), append(m.cost, line)
-}
-
-const never = 1e300
-
-func (m *merging) between(a, b *cell) float64 {
-	if !m.e.mergeable(a, b) {
-		return never
-	}
-	return m.e.cost(a, b)
-}
-
-// cheapest finds the merge that opens least.
-func (m *merging) cheapest() (i, j int, cost float64) {
-	cost = never
-	for a := range m.cells {
-		for b, c := range m.cost[a] {
-			if c < cost {
-				i, j, cost = a, b, c
-			}
-		}
-	}
-	return i, j, cost
-}
-
-func (m *merging) drop(i int) {
-	m.cells, m.cost = slices.Delete(m.cells, i, i+1), slices.Delete(m.cost, i, i+1)
-	for a := i; a < len(m.cost); a++ {
-		m.cost[a] = slices.Delete(m.cost[a], i, i+1)
-	}
-}
-
-// merge joins two cells; j is below i.
-func (m *merging) merge(i, j int) {
-	c := m.e.join(m.cells[j], m.cells[i])
-	m.drop(i)
-	m.drop(j)
-	m.push(c)
-}
-
-// reduce brings the cells down to few: by merges that open next to nothing,
-// then, while there are too many, by leaving out the lightest within its
-// allowance or by the merge that opens least.
-func (e *evidence) reduce(cells []*cell) []*cell {
-	slices.SortFunc(cells, e.compareCells)
-	cells = e.mergeSame(cells)
-	slices.SortFunc(cells, e.compareCells)
-	for len(cells) > mostCells {
-		e.tooLight(cells[len(cells)-1])
-		cells = cells[:len(cells)-1]
-	}
-	m := e.merging(cells)
-	most, limit := e.opt.MaxRules, never
-	if most == 0 {
-		most, limit = DefaultMaxRules, needed
-	}
-	if most > 0 { // the policy's own rules are counted too
-		most = max(most-len(e.opt.Policy.Operators)-len(e.opt.Policy.Protected), 1)
-	}
-	if e.opt.Tightness >= 0.95 {
-		limit = min(limit, 0)
-	}
-	for {
-		i, j, cost := m.cheapest()
-		switch {
-		case cost <= freely && e.opt.Tightness < 0.95 || cost <= 0:
-			m.merge(i, j)
-			continue
-		case most < 0 || len(m.cells) <= most:
-		case cost > 0.5 && e.dropLightest(m):
-			continue
-		case cost < never && cost <= limit:
-			m.merge(i, j)
-			continue
-		case e.opt.MaxRules > 0 && len(m.cells) > 1:
-			last := m.lightest()
-			e.tooLight(m.cells[last])
-			m.drop(last)
-			continue
-		}
-		break
-	}
-	slices.SortFunc(m.cells, e.compareCells)
-	for _, c := range m.cells {
-		c.gather()
-	}
-	return m.cells
 }
 
 // mergeSame joins cells that have both ends, or service and one end, the same:
@@ -296,29 +182,6 @@ func endKey(x *end) string {
 		s += r.String() + " "
 	}
 	return s
-}
-
-func (m *merging) lightest() int {
-	at := 0
-	for i, c := range m.cells {
-		if c.stat.ok < m.cells[at].stat.ok {
-			at = i
-		}
-	}
-	return at
-}
-
-// dropLightest leaves out the lightest cell while its flows and those left out
-// before are few of all.
-func (e *evidence) dropLightest(m *merging) bool {
-	i := m.lightest()
-	c := m.cells[i]
-	if float64(e.report.TooLight+c.stat.ok) > sparing*float64(e.total.ok) {
-		return false
-	}
-	e.tooLight(c)
-	m.drop(i)
-	return true
 }
 
 func (e *evidence) tooLight(c *cell) {

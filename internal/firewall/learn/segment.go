@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 )
@@ -246,10 +247,23 @@ func (e *evidence) usesOf(ids []uint32) map[uint32]int {
 }
 
 // alike reports blocks that have two thirds of the services in common that a
-// third of their hosts have to do with.
+// third of their hosts have to do with, or in which all services have nearly
+// the same share of the hosts.
 func alike(a, b *block) bool {
 	same, all := common(a, b, func(uses, hosts int) bool { return uses*3 >= hosts })
-	return all > 0 && same*3 >= all*2
+	return all > 0 && same*3 >= all*2 || min(len(a.hosts), len(b.hosts)) >= 8 && cosine(a.uses, b.uses) >= 0.85
+}
+
+// cosine is of the angle between two counts: 1 where they are in proportion.
+func cosine(a, b map[uint32]int) float64 {
+	var aa, bb, ab float64
+	for k, n := range a {
+		aa, ab = aa+float64(n*n), ab+float64(n*b[k])
+	}
+	for _, n := range b {
+		bb += float64(n * n)
+	}
+	return ab / math.Sqrt(aa*bb)
 }
 
 // common counts the services that are typical of either block, and of both.

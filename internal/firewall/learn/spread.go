@@ -1,0 +1,89 @@
+package learn
+
+import "net/netip"
+
+// A service whose clients are spread over many networks, in many of which only
+// one was seen, will see clients of further ones: the chance that the next new
+// client comes from a network that was not seen is the share of clients that
+// are alone in theirs (Good and Turing's estimate). Its clients are then all
+// networks of one's own but those that the policy names.
+const (
+	spreadSegments = 6
+	spreadAlone    = 0.1 // share of clients
+)
+
+// roam is the index of the segment that stands for all that nobody named.
+const roam = -2
+
+// purpose is a service and where its servers are.
+type purpose struct {
+	svc uint32
+	to  side
+	v4  bool
+}
+
+// findSpread marks the purposes whose clients are spread.
+func (e *evidence) findSpread() {
+	e.spread = map[purpose]bool{}
+	if e.asking || e.level.clients == 0 {
+		return
+	}
+	clients := map[purpose]map[int]map[uint32]bool{}
+	for _, r := range e.rows {
+		from := e.sideOf(r.client)
+		if from.seg < 0 || e.seg.list[from.seg].name != "" {
+			continue
+		}
+		p := purpose{r.svc, e.sideOf(r.server), from.v4}
+		if clients[p] == nil {
+			clients[p] = map[int]map[uint32]bool{}
+		}
+		if clients[p][from.seg] == nil {
+			clients[p][from.seg] = map[uint32]bool{}
+		}
+		clients[p][from.seg][r.client] = true
+	}
+	for p, segs := range clients {
+		all, alone := 0, 0
+		for _, list := range segs {
+			if all += len(list); len(list) == 1 {
+				alone++
+			}
+		}
+		e.spread[p] = len(segs) >= spreadSegments && float64(alone) >= spreadAlone*float64(all)
+	}
+}
+
+// clientSide is the side of a row's client.
+func (e *evidence) clientSide(r row) side {
+	from := e.sideOf(r.client)
+	if from.seg >= 0 && e.spread[purpose{r.svc, e.sideOf(r.server), from.v4}] && e.seg.list[from.seg].name == "" {
+		from.seg = roam
+	}
+	return from
+}
+
+// roamEnd is all networks of one's own in which hosts were seen, but those that
+// the policy names.
+func (e *evidence) roamEnd(v4 bool) end {
+	out := end{hosts: newBits(len(e.known)), text: "own networks"}
+	wides := map[netip.Prefix]bool{}
+	var named area
+	for _, s := range e.seg.list {
+		switch {
+		case s.v4 != v4:
+		case s.name != "":
+			named = append(named, s.area...)
+		default:
+			for _, id := range s.hosts {
+				e.mark(out.hosts, id)
+				wides[wide(e.hosts[id])] = true
+			}
+		}
+	}
+	for p := range wides {
+		out.area = append(out.area, areaOf(p)...)
+	}
+	out.area = out.area.normal().minus(named.normal())
+	return out
+}
