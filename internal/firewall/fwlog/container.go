@@ -166,11 +166,11 @@ func (p *Parser) unwrap(l *line, e *Event) bool {
 	if found == nil {
 		return false
 	}
-	text, kept := jsonText(found, p.scratch[1])
-	p.scratch[1] = kept
+	text, kept := jsonText(found, p.scratch[2])
+	p.scratch[2] = kept
 	inner := line{raw: l.raw, when: l.when}
 	inner.setText(text)
-	if len(inner.text) < 16 || inner.text[0] == '{' {
+	if len(inner.text) < 16 {
 		return false
 	}
 	p.header(&inner)
@@ -185,18 +185,24 @@ func (p *Parser) unwrap(l *line, e *Event) bool {
 
 // wrappedLine finds the member that holds a line: Fluentd's and Docker's log,
 // Logstash's and Vector's message, ECS's event.original, Splunk's _raw,
-// Elasticsearch's _source, Google's textPayload.
+// Elasticsearch's _source, Google's textPayload, Graylog's full_message.
 func wrappedLine(object []byte, depth int) (found []byte) {
 	s := jsonFields{rest: object}
 	for s.next() {
 		switch string(s.key) {
-		case "message", "msg", "log", "@message", "textPayload", "line", "_raw", "raw", "original", "MESSAGE":
+		case "message", "msg", "log", "@message", "textPayload", "line", "raw", "short_message", "MESSAGE":
 			if found == nil && s.value[0] == '"' {
 				found = s.value
 			}
+		case "_raw", "original", "event.original", "full_message": // beside a message that was made of it
+			if s.value[0] == '"' {
+				found = s.value
+			}
 		case "event", "_source", "result":
-			if found == nil && depth > 1 && s.value[0] == '{' {
-				found = wrappedLine(s.value, depth-1)
+			if depth > 1 && s.value[0] == '{' {
+				if in := wrappedLine(s.value, depth-1); in != nil {
+					found = in
+				}
 			}
 		}
 	}

@@ -29,26 +29,58 @@ func (l *line) setText(b []byte) {
 	l.blank = len(l.text) < len(b)
 }
 
-// header takes PRI, time, host and tag off l.text.
+// header takes PRI, time, host and tag off l.text. What is behind them may be
+// a JSON object (Suricata's, and what a collector made of Windows' events).
 func (p *Parser) header(l *line) {
-	b := l.text
-	if len(b) > 0 && b[0] == '{' {
-		l.msg, l.body, l.json = b, b, true
+	if l.json = object(l.text); l.json {
+		l.msg, l.body = l.text, l.text
 		return
 	}
-	pri := false
-	if rest, ok := priority(b); ok {
-		b, pri = rest, true
-		if rest, ok = p.rfc5424(b, l); ok {
-			l.msg, l.body = rest, rest
-			l.body = uptime(l.body)
-			l.repeated()
+	p.syslog(l)
+	p.relayed(l)
+	l.repeated()
+	if b := trimLeft(bytes.TrimPrefix(l.body, []byte("@cee:"))); object(b) && b[len(b)-1] == '}' {
+		l.json, l.text, l.msg, l.body = true, b, b, b
+	}
+}
+
+func object(b []byte) bool { return len(b) > 0 && b[0] == '{' }
+
+func (p *Parser) syslog(l *line) {
+	b, pri := priority(l.text)
+	if pri {
+		if rest, ok := p.rfc5424(b, l); ok {
+			l.msg, l.body = rest, uptime(rest)
 			return
 		}
 	}
 	l.msg, l.body = b, b
 	p.rfc3164(b, l, pri)
-	l.repeated()
+}
+
+// relayed takes a second header off, which a relay left behind its own. It is
+// one only if it has a program's name.
+func (p *Parser) relayed(l *line) {
+	if len(l.msg) < 20 || l.when == 0 || !letter(l.msg[0]) && l.msg[0] != '<' && !digit(l.msg[0]) {
+		return
+	}
+	inner := *l
+	inner.tag, inner.process = nil, false
+	b, pri := priority(l.msg)
+	if pri {
+		if rest, ok := p.rfc5424(b, &inner); ok {
+			inner.msg, inner.body = rest, uptime(rest)
+			*l = inner
+			return
+		}
+	}
+	if when, _ := p.stamp(b); when == 0 {
+		return
+	}
+	inner.msg, inner.body = b, b
+	if p.rfc3164(b, &inner, pri); len(inner.tag) > 0 {
+		*l = inner
+	}
 }
 
 // priority takes <n> off.

@@ -32,7 +32,7 @@ type Parser struct {
 	format string
 	stamps
 	prefixes prefixes
-	scratch  [2][]byte // texts of the line in hand that had to be unescaped
+	scratch  [3][]byte // texts of the line in hand that had to be unescaped
 	parts    [64]byte  // a time that is put together
 	line     line
 	inner    line // what a JSON object held
