@@ -325,9 +325,15 @@ func (r *reader) service(c *cursor) (s service, why string) {
 		case c.accept("destination"):
 		}
 		var ok bool
-		if *to, ok, why = r.portMatch(c, name); !ok {
+		if *to, ok, why = r.portMatch(c, name); ok {
+			continue
+		}
+		n, isPort := r.port(name, c.peek()) // IOS: "[eq] port"
+		if !isPort {
 			return s, why
 		}
+		c.at++
+		*to = ruleset.Numbers(n)
 	}
 	return s, why
 }
