@@ -110,7 +110,23 @@ func Lint(s *RuleSet, o LintOptions) []Finding {
 		l.replaced(s.chain, s.rule)
 	}
 	l.unfinished()
+	if s.hasLines() {
+		return slices.DeleteFunc(l.findings, Finding.implied)
+	}
 	return l.findings
+}
+
+// hasLines reports that the rules were read from a file that has lines.
+func (s *RuleSet) hasLines() bool {
+	return slices.ContainsFunc(s.Chains, func(ch *Chain) bool {
+		return slices.ContainsFunc(ch.Rules, func(r *Rule) bool { return r.Line > 0 })
+	})
+}
+
+// implied reports a finding of a rule that stands in no line: the dialect adds
+// it, and nobody can take it away.
+func (f Finding) implied() bool {
+	return f.Line == 0 && slices.Contains([]string{Shadowed, Redundant, NeverHit, TooWide}, f.Rule)
 }
 
 // roots are the chains that packets come to by themselves.

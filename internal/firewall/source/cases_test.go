@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,4 +110,20 @@ func endpoint(s string) (netip.Addr, *uint16, error) {
 	}
 	ip, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	return ip, nil, err
+}
+
+// What is found names lines of the file; rules that a dialect implies are no
+// findings.
+func TestFindingsNameLines(t *testing.T) {
+	src, err := Read(strings.NewReader("block in all\npass in proto udp to port 53\nblock in proto udp to port 53\n"), "pf.conf", Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range ruleset.Lint(src.Rules, ruleset.LintOptions{}) {
+		got = append(got, fmt.Sprint(f.Rule, f.Line, f.By))
+	}
+	if want := []string{"shadowed2 [3]"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
