@@ -79,9 +79,15 @@ func appendTo(t *testing.T, name, text string) {
 	must(t, f.Close())
 }
 
-// The real program, with real files, pipes and signals.
-func TestLogsProgram(t *testing.T) {
+// The real program, built once.
+func TestFirewallProgram(t *testing.T) {
 	program := buildProgram(t)
+	t.Run("logs", func(t *testing.T) { logsProgram(t, program) })
+	t.Run("rules", func(t *testing.T) { rulesProgram(t, program) })
+}
+
+// logsProgram is with real files, pipes and signals.
+func logsProgram(t *testing.T, program string) {
 	for name, fn := range map[string]func(*testing.T, string){
 		"follow": followsLogs, "follow two": followsTwo, "duration": followsForSomeTime, "interrupted": logsInterrupted, "journal": readsJournal,
 		"journal fails": journalFails, "full disk": logsOntoFullDisk, "closed pipe": logsIntoClosedPipe, "terminal": logsAskNobodyToType, "memory": logsInLittleMemory,

@@ -34,10 +34,9 @@ rules:
     ports: [53]
 `
 
-// The real program, in namespaces, with a journal of its own.
-func TestRulesProgram(t *testing.T) {
+// rulesProgram is in namespaces, with a journal of its own each.
+func rulesProgram(t *testing.T, program string) {
 	nettest.Need(t, "nft")
-	program := buildProgram(t)
 	for name, fn := range map[string]func(*testing.T, *applied){
 		"dry run": drySaysAndChangesNothing, "expiry": takesItselfBack, "confirm and undo": confirmsAndUndoes, "iptables": appliesIptables,
 		"killed": guardOutlivesApply, "own session": keepsOwnSession, "waits": oneChangeAtATime, "no root": needsRights, "tools": otherToolsTakeIt,
