@@ -56,22 +56,27 @@
 //
 // Segments are what the policy names. Elsewhere small blocks (/28) are joined
 // to a /24 unless both have services of their own and less than a third in
-// common, and neighbouring /24s up to /16 where two thirds are in common: new
-// hosts of a segment get addresses between those that were seen.
+// common, and neighbouring /24s up to /16 where two thirds are in common, or
+// where all services have nearly the same share of the hosts: new hosts of a
+// segment get addresses between those that were seen.
 //
 // Ends. Three clients of a segment stand for the segment: with fewer, the
 // third that comes is more probably a stranger to the service than not.
 // Servers stay by name, for a port that nobody was seen to use is no need;
 // five or more that are half of a segment's hosts stand for it. Hosts of four
 // different public networks stand for the internet, unless most far doors of
-// that service stayed shut.
+// that service (of those servers, where the internet comes in) stayed shut.
+// Clients in six networks that nobody named, a tenth of them alone in theirs,
+// stand for all such networks: the next one comes from elsewhere.
 //
 // Merging. Cells that differ in one thing only are one rule. Further merges
 // are made while the doors between known hosts that they open are at most a
-// quarter of those that the smaller part opens; and, while there are more than
-// MaxRules, up to three times. Where that would cost more than half, the
-// lightest cell is left out first, up to two connections in a thousand. With a
-// MaxRules of one's own there is no limit but that number.
+// quarter of those that the smaller part opens. While there are more than
+// MaxRules, the merge that opens the fewest doors is made; where it would open
+// more than half of what the smaller part does, the lightest cell is left out
+// first, up to two connections in a thousand. Hosts of small segments count
+// more than those of large ones, the internet as many hosts, a range as a few
+// ports. Without a MaxRules of one's own merging ends at a budget of doors.
 //
 // Dead servers that a permit would let in and that draw half a percent of all
 // attempts are denied by name where there is room for the rule.

@@ -3,6 +3,7 @@ package learn
 import (
 	"math/bits"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -29,20 +30,17 @@ const regulars = 5
 // nor is it where three clients use the same service of that server's
 // neighbours: printers, phones.
 func (e *evidence) dropOneOffs() {
-	clients, near := map[[2]uint32]int{}, map[neighbours]map[uint32]bool{}
+	clients, near := map[[2]uint32]int{}, map[neighbours]three{}
 	e.servers = map[[2]uint32]int{}
 	for _, r := range e.rows {
 		clients[[2]uint32{r.svc, r.server}]++
 		e.servers[[2]uint32{r.svc, r.client}]++
 		k := e.neighbours(r)
-		if near[k] == nil {
-			near[k] = map[uint32]bool{}
-		}
-		near[k][r.client] = true
+		near[k] = near[k].with(r.client)
 	}
 	kept := e.rows[:0]
 	for _, r := range e.rows {
-		alone := clients[[2]uint32{r.svc, r.server}] == 1 && !e.goesRound(r) && len(near[e.neighbours(r)]) < 3
+		alone := clients[[2]uint32{r.svc, r.server}] == 1 && !e.goesRound(r) && near[e.neighbours(r)].n < 3
 		if alone && e.once(r.pair) && e.home.internal(e.hosts[r.server]) && !e.protects(r) && !e.agreed(r) {
 			e.leaveOut(r, "one client, one occasion, and nobody else used that server so")
 			continue
@@ -50,6 +48,20 @@ func (e *evidence) dropOneOffs() {
 		kept = append(kept, r)
 	}
 	e.rows = kept
+}
+
+// three are up to three different clients.
+type three struct {
+	list [3]uint32
+	n    int
+}
+
+func (t three) with(id uint32) three {
+	if t.n < len(t.list) && !slices.Contains(t.list[:t.n], id) {
+		t.list[t.n] = id
+		t.n++
+	}
+	return t
 }
 
 // goesRound reports clients that use many servers of one service.
