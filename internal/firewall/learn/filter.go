@@ -47,10 +47,15 @@ func compareServices(x, y service) int {
 		cmp.Compare(x.kind, y.kind), cmp.Compare(x.from, y.from))
 }
 
-func (l *Learner) sorted() []row {
-	rows := make([]row, 0, len(l.pairs))
+func (l *Learner) sorted() []row { return l.sortedIf(func(row) bool { return true }) }
+
+// sortedIf are the pairs that are wanted.
+func (l *Learner) sortedIf(want func(row) bool) []row {
+	var rows []row
 	for k, p := range l.pairs {
-		rows = append(rows, row{k, p})
+		if r := (row{k, p}); want(r) {
+			rows = append(rows, r)
+		}
 	}
 	slices.SortFunc(rows, l.compareRows)
 	return rows

@@ -46,11 +46,7 @@ func (e *evidence) oneWayCells() []*cell {
 	keep := e.rows
 	defer func() { e.rows = keep }()
 	e.rows = nil
-	for _, r := range e.sorted() {
-		s := e.list[r.svc]
-		if r.ok > 0 || s.proto != udp || !slices.Contains(oneWay, s.port) || r.failed-r.denied < oneWayFlows || !e.home.internal(e.hosts[r.client]) {
-			continue
-		}
+	for _, r := range e.sortedIf(e.isOneWay) {
 		asked := *r.pair
 		asked.ok, asked.days = r.failed-r.denied, r.badDays
 		e.rows = append(e.rows, row{r.pairKey, &asked})
@@ -62,4 +58,10 @@ func (e *evidence) oneWayCells() []*cell {
 	}
 	slices.SortFunc(cells, e.compareCells)
 	return cells
+}
+
+// isOneWay reports a pair of such a service that keeps at it.
+func (e *evidence) isOneWay(r row) bool {
+	s := e.list[r.svc]
+	return r.ok == 0 && s.proto == udp && slices.Contains(oneWay, s.port) && r.failed-r.denied >= oneWayFlows && e.home.internal(e.hosts[r.client])
 }
