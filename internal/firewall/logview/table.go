@@ -124,8 +124,11 @@ func (t *table[K, D]) see(n uint32, role int, thing uint64) (known bool) {
 	return t.sets.add(n*uint32(t.roles)+uint32(role), mix(t.rows[n].hash+uint64(role), thing))
 }
 
+// count is how many things are in the set: not more than the row had events.
 func (t *table[K, D]) count(n uint32, role int) Count {
-	return t.sets.count(n*uint32(t.roles) + uint32(role))
+	c := t.sets.count(n*uint32(t.roles) + uint32(role))
+	c.N = min(c.N, t.rows[n].events+t.rows[n].missed)
+	return c
 }
 
 // purge keeps the rows with the most events; of equals those with the
