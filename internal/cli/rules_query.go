@@ -100,7 +100,7 @@ func runQuery(ctx context.Context, s *streams, f *queryFlags) error {
 	if err != nil {
 		return usage("see: portreeve rules query --help", "%w", err)
 	}
-	d, err := rules.rules.Query(p, f.chain)
+	d, err := rules.query(p, f.chain)
 	if err != nil {
 		return usage(chainHint(rules.rules, err), "%s: %w", rules.name, err)
 	}
@@ -215,5 +215,13 @@ func (f *queryFlags) answer(rules *openRules, text []byte) (ruleset.Decision, er
 	if err != nil {
 		return ruleset.Decision{}, err
 	}
-	return rules.rules.Query(p, f.chain)
+	return rules.query(p, f.chain)
+}
+
+// query asks; a host without any rules lets everything pass.
+func (o *openRules) query(p ruleset.Packet, chain string) (ruleset.Decision, error) {
+	if o.host && len(o.rules.Chains) == 0 && len(o.rules.Missing) == 0 {
+		return ruleset.Decision{Verdict: ruleset.PermitPacket, Rule: "no rule", Why: "this host has no firewall rules"}, nil
+	}
+	return o.rules.Query(p, chain)
 }

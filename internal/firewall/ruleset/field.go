@@ -160,6 +160,9 @@ func (f Field) text(s Set) string {
 	const most = 4
 	if f.awkward(s) {
 		rest := f.Except(s).Minus(Of(Value{}, Name("lo")))
+		if len(rest) == 0 { // that is all that is left out
+			rest = f.Except(s).Minus(Of(Value{}))
+		}
 		if f.awkward(rest) {
 			return "some names"
 		}

@@ -115,12 +115,22 @@ func limitByte(s *shape, f Field, n *uint8) {
 	}
 }
 
+// Loopbacks are the names of loopback interfaces: Linux's, and the BSDs' first
+// ten.
+func Loopbacks() Set {
+	names := []Value{Name("lo")}
+	for i := range 10 {
+		names = append(names, Name("lo"+itoa(i)))
+	}
+	return Of(names...)
+}
+
 func (p Packet) interfaces(s *shape, list *Chain) {
 	switch {
 	case p.In != "":
 		s.and(IIf, Of(Name(p.In)))
 	case s[IIf] != nil && !p.Src.IsLoopback():
-		s.and(IIf, IIf.Except(Of(Name("lo"))))
+		s.and(IIf, IIf.Except(Loopbacks()))
 	}
 	if p.Out != "" {
 		s.and(OIf, Of(Name(p.Out)))

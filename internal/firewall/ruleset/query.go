@@ -66,6 +66,9 @@ type wayState struct {
 // for what arrives, or the only one. Prepare must have been called.
 func (s *RuleSet) Query(p Packet, chain string) (Decision, error) {
 	for _, m := range s.Missing {
+		if m.Elsewhere && !p.Src.IsValid() && !p.Dst.IsValid() {
+			continue
+		}
 		if m.Families&familyOf(p.Src, p.Dst) != 0 {
 			return Decision{Verdict: UnknownPacket, Why: m.Why}, nil
 		}

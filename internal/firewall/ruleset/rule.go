@@ -62,6 +62,9 @@ type RuleSet struct {
 type Missing struct {
 	Families Families
 	Why      string
+	// Elsewhere: the source holds no such rules, others may. Only packets that
+	// are certainly of these families are concerned.
+	Elsewhere bool
 }
 
 // Chain is a list of rules; a base chain has a Hook.

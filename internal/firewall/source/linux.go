@@ -95,6 +95,7 @@ func readIptables(t *text) (*ruleset.RuleSet, []problem.Problem, error) {
 		return nil, nil, err
 	}
 	set := &ruleset.RuleSet{}
+	var held ruleset.Families
 	for _, part := range []struct {
 		data     []byte
 		families ruleset.Families
@@ -111,12 +112,25 @@ func readIptables(t *text) (*ruleset.RuleSet, []problem.Problem, error) {
 		}
 		for _, tb := range tables {
 			set.Chains = append(set.Chains, tb.Chains...)
+			held |= part.families
 		}
 	}
 	if len(set.Chains) == 0 {
 		return nil, problems, iptables.ErrFormat
 	}
+	set.Missing = otherFamily(held)
 	return set, problems, nil
+}
+
+// otherFamily says that a rule set of one family tells nothing of the other.
+func otherFamily(held ruleset.Families) []ruleset.Missing {
+	switch held {
+	case ruleset.IPv4:
+		return []ruleset.Missing{{Families: ruleset.IPv6, Why: "these are IPv4's rules; ip6tables-save shows those of IPv6", Elsewhere: true}}
+	case ruleset.IPv6:
+		return []ruleset.Missing{{Families: ruleset.IPv4, Why: "these are IPv6's rules; iptables-save shows those of IPv4", Elsewhere: true}}
+	}
+	return nil
 }
 
 func readSets(data []byte) (iptables.Sets, []problem.Problem, error) {

@@ -37,6 +37,9 @@ func oneInterfaceExpr(f ruleset.Field, name string) ruleset.Expr {
 	if last := name[len(name)-1]; last >= '0' && last <= '9' {
 		return ruleset.In{Field: f, Set: ruleset.NamePattern(name, false)}
 	}
+	if name == "lo" {
+		return ruleset.In{Field: f, Set: ruleset.Loopbacks()}
+	}
 	in := ruleset.In{Field: f, Set: ruleset.NamePattern(name, true)}
 	if strings.Contains(drivers, " "+name+" ") {
 		return in
