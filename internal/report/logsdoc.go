@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"io"
 	"time"
 
@@ -25,8 +26,6 @@ type logsDoc struct {
 	Suppressed uint64      `json:"suppressed,omitempty"`
 	Sampled    []logRate   `json:"sampled"`
 	Background *logNoise   `json:"background,omitempty"`
-	Ports      []logPort   `json:"ports,omitzero"`
-	Inward     []logPort   `json:"inward,omitzero"`
 	Pairs      []logPair   `json:"pairs,omitzero"`
 	Sources    []logSource `json:"sources,omitzero"`
 	Rules      []logRule   `json:"rules,omitzero"`
@@ -54,16 +53,6 @@ type logRate struct {
 type logNoise struct {
 	Sources uint64 `json:"sources"`
 	Events  uint64 `json:"events"`
-}
-
-type logPort struct {
-	Proto   string  `json:"proto,omitempty"`
-	Port    *uint16 `json:"port,omitempty"`
-	Service string  `json:"service"`
-	logSums
-	Sources   uint64 `json:"sources"`
-	Targets   uint64 `json:"targets"`
-	Estimated bool   `json:"estimated,omitempty"`
 }
 
 type logPair struct {
@@ -136,7 +125,17 @@ func LogsJSON(w io.Writer, l *Logs) error {
 		d.Sampled = append(d.Sampled, logRate{r.Rule, r.PerMinute, r.Minutes, r.Known})
 	}
 	d.fill(l)
-	return JSON(w, &d)
+	if l.By != "port" {
+		return JSON(w, &d)
+	}
+	var b bytes.Buffer
+	if err := JSON(&b, &d); err != nil {
+		return err
+	}
+	buf := l.appendPortRows(bytes.TrimSuffix(b.Bytes(), []byte("\n}\n")), "ports", l.Ports)
+	buf = append(l.appendPortRows(buf, "inward", l.Inward), "\n}\n"...)
+	_, err := w.Write(buf)
+	return err
 }
 
 // fill adds the rows of the view that was asked for.
@@ -153,7 +152,7 @@ func (d *logsDoc) fill(l *Logs) {
 	case "time":
 		d.Times, d.Quiet = l.jsonTimes()
 	default:
-		d.Ports, d.Inward, left = l.jsonPortRows(l.Ports), l.jsonPortRows(l.Inward), l.PortsLeft
+		left = l.PortsLeft
 	}
 	if left.Rows.N > 0 {
 		d.Left = &logLeft{left.Rows.N, left.Rows.About, left.Events}
@@ -172,20 +171,42 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-func (l *Logs) jsonPortRows(rows []logview.Port) []logPort {
-	out := make([]logPort, 0, len(rows))
+// appendPortRows writes ports, a line each: there may be all of them, for
+// which the encoder takes longer than it took to read a million lines.
+func (l *Logs) appendPortRows(dst []byte, key string, rows []logview.Port) []byte {
+	dst = append(appendKey(append(dst, ',', '\n', ' '), key), '[')
 	for i := range rows {
 		p := &rows[i]
-		row := logPort{Service: l.service(p), logSums: sumsOf(&p.Sums), Sources: p.Sources.N, Targets: p.Targets.N, Estimated: p.Sources.About || p.Targets.About}
+		dst = append(dst, '\n', ' ', ' ', '{')
 		if p.HasProto {
-			row.Proto = string(exposure.ProtoByNumber(p.Proto))
+			dst = appendProtoField(dst, p.Proto)
 		}
 		if p.HasPort {
-			row.Port = &p.Port
+			dst = appendUint(dst, "port", uint64(p.Port))
 		}
-		out = append(out, row)
+		dst = appendSums(appendField(dst, "service", l.service(p)), &p.Sums)
+		dst = appendUint(dst, "sources", p.Sources.N)
+		dst = appendUint(dst, "targets", p.Targets.N)
+		if p.Sources.About || p.Targets.About {
+			dst = appendBool(dst, "estimated", true)
+		}
+		dst = append(trimLast(dst), '}', ',')
 	}
-	return out
+	return closeList(dst)
+}
+
+func appendSums(dst []byte, s *logview.Sums) []byte {
+	dst = appendUint(dst, "events", s.Events)
+	dst = appendUint(dst, "permit", s.Permit)
+	dst = appendUint(dst, "deny", s.Deny)
+	if !s.First.IsZero() {
+		dst = appendNanos(dst, "first", s.First.UnixNano())
+		dst = appendNanos(dst, "last", s.Last.UnixNano())
+	}
+	if s.Missed > 0 {
+		dst = appendUint(dst, "missed_at_most", s.Missed)
+	}
+	return dst
 }
 
 func (l *Logs) jsonPairs() []logPair {

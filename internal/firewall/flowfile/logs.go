@@ -14,6 +14,10 @@ type logs struct {
 	dialect string
 	untold  uint64 // events without an action
 	ends    uint64
+	// others are lines that no dialect knows, the first of them by number: a
+	// kernel's log has many, and what has nothing else is no log.
+	others  uint64
+	firstOf []int
 }
 
 func newLogs(s *reader) *logs {
@@ -34,7 +38,9 @@ func (l *logs) line(s *reader, b []byte) {
 			s.info.Ignored++
 			return
 		}
-		s.problem("no flow and no line of a firewall's log that is known")
+		if l.others++; len(l.firstOf) < MaxProblems {
+			l.firstOf = append(l.firstOf, s.info.Lines)
+		}
 		return
 	}
 	for ok := true; ok; ok = l.parser.More(&e) {
@@ -98,10 +104,27 @@ func direction(e *fwlog.Event) oneWay {
 
 func (l *logs) end(s *reader) {
 	l.pairs.end(s)
+	l.foreign(s)
 	if l.untold > 0 {
 		s.note("%d events do not say whether they were permitted or denied, or of what protocol; they are no evidence", l.untold)
 	}
 	if s.info.Limited {
 		s.note("the log is a sample: it says itself that lines were left out, or its product limits it (ufw)")
+	}
+}
+
+// foreign tells of the lines that no dialect knows: one note where there were
+// events, else a problem for each.
+func (l *logs) foreign(s *reader) {
+	switch {
+	case l.others == 0:
+	case l.dialect != "":
+		s.info.Ignored += l.others
+		s.note("%d lines are no firewall event; they were left out", l.others)
+	default:
+		s.info.Unread += l.others
+		for _, n := range l.firstOf[:min(len(l.firstOf), MaxProblems-len(s.problems))] {
+			s.problems = append(s.problems, Problem{n, "no flow and no line of a firewall's log that is known"})
+		}
 	}
 }
