@@ -87,7 +87,7 @@ rubbish
 		"x,x,x,192.0.2.1,198.51.100.7,40002,no,TCP\nSummary\nflows,bytes\n5,100\n",
 		NfdumpCSV, "tcp 192.0.2.1:40000 > 198.51.100.2:443 yes\nudp 192.0.2.1:40001 > 198.51.100.9:53\ntcp 192.0.2.1:40002 > 198.51.100.7:22 no", 1},
 	{"netfilter", "Jan  2 03:04:05 gw kernel: [UFW BLOCK] IN=eth0 OUT= MAC=00 SRC=203.0.113.9 DST=192.0.2.1 LEN=60 TOS=0x00 PREC=0x00 TTL=50 ID=1 DF PROTO=TCP SPT=40000 DPT=22 WINDOW=29200 RES=0x00 SYN URGP=0\nno log at all\n",
-		"netfilter", "tcp 203.0.113.9:40000 > 192.0.2.1:22 no deny", 1},
+		"netfilter", "tcp 203.0.113.9:40000 > 192.0.2.1:22 no deny", 0}, // the other line is some other program's
 	{"AWS", "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n" +
 		"2 123456789010 eni-1235b8ca123456789 198.51.100.2 192.0.2.1 443 40000 6 20 4249 1418530010 1418530070 ACCEPT OK\n" +
 		"2 123456789010 eni-1235b8ca123456789 192.0.2.1 198.51.100.2 40000 443 6 20 4249 1418530010 1418530070 ACCEPT OK\n" +
