@@ -104,6 +104,7 @@ func (f *rulesetFlags) open(ctx context.Context, s *streams) (*openRules, error)
 }
 
 func readRuleset(s *streams, name, format string) (*openRules, error) {
+	ampleMemory()
 	in, err := openInput(s, name)
 	if err != nil {
 		return nil, usage("give a rule set that can be read", "read %s: %w", inputName(name), err)

@@ -61,6 +61,7 @@ func runCheck(ctx context.Context, s *streams, f *checkFlags) error {
 	case f.rules != "" && f.file != "":
 		return usage("give one of them", "a rule file and --ruleset")
 	}
+	ampleMemory()
 	c := &checked{s: s, f: f, src: &flowSource{s: s, format: f.flowFormat, book: openBook()}}
 	if err := c.open(ctx); err != nil {
 		return err

@@ -89,6 +89,7 @@ func runLearn(ctx context.Context, s *streams, f *learnFlags) error {
 	if err != nil {
 		return err
 	}
+	ampleMemory()
 	src := &flowSource{s: s, format: f.format, book: openBook()}
 	o.Registry = func(p exposure.Proto, port uint16) string { return registryName(src.book, p, port) }
 	o.Heard = func() ([]string, []string, bool) { return src.sources, src.notes, src.sampled }

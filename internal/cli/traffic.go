@@ -98,10 +98,7 @@ func runTraffic(ctx context.Context, s *streams, f *trafficFlags, bare bool) err
 	if err := f.check(); err != nil {
 		return err
 	}
-	// The table of flows is long-lived and has no pointers: the program's goal
-	// for memory, made for short listings, would have it collected for nothing.
-	debug.SetMemoryLimit(math.MaxInt64)
-	debug.SetGCPercent(trafficGarbage)
+	ampleMemory()
 	if f.wantsScreen(s, bare) {
 		return liveTraffic(ctx, s, f)
 	}
@@ -169,8 +166,16 @@ func (f *trafficFlags) inKernel() bool {
 	return f.method != methodPackets && f.countable()
 }
 
-// trafficGarbage is how much of what is kept may be garbage besides, percent.
-const trafficGarbage = 50
+// ampleMemory is for what keeps much for long (flows, rules, counts): the
+// program's goal for memory, made for short listings, would have it collected
+// again and again for nothing.
+func ampleMemory() {
+	debug.SetMemoryLimit(math.MaxInt64)
+	debug.SetGCPercent(keptGarbage)
+}
+
+// keptGarbage is how much of what is kept may be garbage besides, percent.
+const keptGarbage = 50
 
 // sourceName is what a heading calls the source.
 func (f *trafficFlags) sourceName() string {

@@ -130,6 +130,13 @@ func (j *jsonLines) line(s *reader, b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	if looksOwn(b) {
+		var r ownRow
+		if json.Unmarshal(b, &r) == nil && r.Client.IsValid() && r.Server.IsValid() {
+			own(s, &r)
+			return
+		}
+	}
 	var z zeekRow
 	err := json.Unmarshal(b, &z)
 	if z.ids() {
@@ -152,6 +159,13 @@ func (j *jsonLines) line(s *reader, b []byte) {
 	default:
 		own(s, &r)
 	}
+}
+
+// looksOwn tells lines that have what ours have, and nothing of Zeek's: they
+// need not be read as Zeek's first.
+func looksOwn(b []byte) bool {
+	return bytes.Contains(b, []byte(`"client"`)) && !bytes.Contains(b, []byte("orig_h")) &&
+		!bytes.Contains(b, []byte("_path")) && !bytes.Contains(b, []byte("stream"))
 }
 
 func jsonFault(err error) string {

@@ -50,7 +50,8 @@ type Options struct {
 	MaxPairs int
 }
 
-// DefaultMaxPairs keeps a learner under about 300 MB.
+// DefaultMaxPairs keeps a learner under about 1 GB where no two pairs have a
+// host in common, and under a third of that in real networks.
 const DefaultMaxPairs = 1 << 20
 
 // Defaults are the options to begin with.
