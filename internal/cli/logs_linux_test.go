@@ -148,7 +148,7 @@ func followsForSomeTime(t *testing.T, program string) {
 // Ctrl-C while standard input waits: what came is told, at once.
 func logsInterrupted(t *testing.T, program string) {
 	for _, c := range []struct{ args, want string }{
-		{"logs --json", `"dst_port":3389`}, {"logs --by port", "\n3389/tcp"}, {"logs --by port --json", `"port": 3389`}, {"logs --follow --by source", "203.0.113.9"},
+		{"logs --json", `"dst_port":3389`}, {"logs --by port", "\n3389/tcp"}, {"logs --by port --json", `"port":3389`}, {"logs --follow --by source", "203.0.113.9"},
 	} {
 		r := start(t, nil, program, strings.Fields(c.args)...)
 		_, err := io.WriteString(r.in, mixedLog+strings.Repeat(noiseLine, 3000)) // more than a pipe holds: it is being read
