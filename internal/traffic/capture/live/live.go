@@ -44,8 +44,8 @@ type Options struct {
 // Shape of a ring where Options do not say; docs/decisions/0017 has the
 // measurements.
 const (
-	DefaultBlockSize = 1 << 20
-	DefaultBlocks    = 8
+	DefaultBlockSize = 2 << 20
+	DefaultBlocks    = 4
 	DefaultRetire    = 40 * time.Millisecond
 )
 
