@@ -112,3 +112,15 @@ func TestStartsGoroutines(t *testing.T) {
 		}
 	}
 }
+
+// The packages of this module that start goroutines are found by the go
+// command's own list.
+func TestConcurrent(t *testing.T) {
+	found, err := concurrent(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(found, "github.com/portreeve/portreeve/internal/workshop") {
+		t.Errorf("only %v", found)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -17,7 +18,7 @@ import (
 // tests: the race detector sees nothing in the others that it does not see
 // here, where they are used.
 func concurrent(ctx context.Context) ([]string, error) {
-	out, err := command(ctx, "go", "list", "-json=Dir,ImportPath,GoFiles,TestGoFiles,XTestGoFiles", "./...").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-json=Dir,ImportPath,GoFiles,TestGoFiles,XTestGoFiles", "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list the packages: %w", err)
 	}
