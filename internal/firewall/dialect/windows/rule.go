@@ -222,19 +222,31 @@ func unknown(why string) ruleset.Atom { return ruleset.Atom{Key: why, Why: why, 
 
 // addrExpr is the condition on an address, nil for any.
 func (r *reader) addrExpr(ru *rule, list []string, f ruleset.Field) ruleset.Expr {
+	return r.listExpr(ru, list, f, listed{values.Addresses, addressWord, "neither an address nor a word that is known for one"})
+}
+
+// listed is how the entries of a list are read: as values, or as words.
+type listed struct {
+	value func(string) (ruleset.Set, error)
+	word  func(string, ruleset.Field) (ruleset.Expr, bool)
+	wrong string
+}
+
+// listExpr is the condition that one entry holds, nil for any.
+func (r *reader) listExpr(ru *rule, list []string, f ruleset.Field, as listed) ruleset.Expr {
 	if len(list) == 0 || slices.ContainsFunc(list, isAny) {
 		return nil
 	}
 	var set ruleset.Set
 	var any ruleset.Any
 	for _, s := range list {
-		if a, err := values.Addresses(s); err == nil {
-			set = ruleset.Union(set, a)
+		if v, err := as.value(s); err == nil {
+			set = ruleset.Union(set, v)
 			continue
 		}
-		e, ok := addressWord(s, f)
+		e, ok := as.word(s, f)
 		if !ok {
-			r.problems.Add(ru.line, 0, s, "neither an address nor a word that is known for one")
+			r.problems.Add(ru.line, 0, s, as.wrong)
 		}
 		any = append(any, e)
 	}
@@ -268,26 +280,7 @@ func addressWord(s string, f ruleset.Field) (ruleset.Expr, bool) {
 
 // portExpr is the condition on a port, nil for any.
 func (r *reader) portExpr(ru *rule, list []string, f ruleset.Field) ruleset.Expr {
-	if len(list) == 0 || slices.ContainsFunc(list, isAny) {
-		return nil
-	}
-	var set ruleset.Set
-	var any ruleset.Any
-	for _, s := range list {
-		if p, err := values.Ports(s); err == nil {
-			set = ruleset.Union(set, p)
-			continue
-		}
-		e, ok := portWord(s, f)
-		if !ok {
-			r.problems.Add(ru.line, 0, s, "neither a port nor a word that is known for one")
-		}
-		any = append(any, e)
-	}
-	if len(set) > 0 {
-		any = append(ruleset.Any{ruleset.In{Field: f, Set: set}}, any...)
-	}
-	return any
+	return r.listExpr(ru, list, f, listed{values.Ports, portWord, "neither a port nor a word that is known for one"})
 }
 
 // portWord is the condition of a word like RPC: ports that a service takes
