@@ -20,25 +20,9 @@ type queryFlags struct {
 	chain   string
 	packets string
 	json    bool
-	packet  packetLine
+	packet  report.Packet
 	srcPort int
 	dstPort int
-}
-
-// packetLine is a packet to ask about, as a JSON line has it.
-type packetLine struct {
-	Proto    string  `json:"proto"`
-	Src      string  `json:"src"`
-	SrcPort  *uint16 `json:"src_port"`
-	Dst      string  `json:"dst"`
-	DstPort  *uint16 `json:"dst_port"`
-	In       string  `json:"in"`
-	Out      string  `json:"out"`
-	State    string  `json:"state"`
-	TCPFlags *uint8  `json:"tcp_flags"`
-	ICMPType *uint8  `json:"icmp_type"`
-	ICMPCode *uint8  `json:"icmp_code"`
-	Length   *uint16 `json:"length"`
 }
 
 func newRulesQuery(s *streams) *cobra.Command {
@@ -96,7 +80,7 @@ func runQuery(ctx context.Context, s *streams, f *queryFlags) error {
 	if f.packet.DstPort, err = portFlag("dst-port", f.dstPort); err != nil {
 		return err
 	}
-	p, err := f.packet.packet()
+	p, err := packetOf(&f.packet)
 	if err != nil {
 		return usage("see: portreeve rules query --help", "%w", err)
 	}
@@ -123,7 +107,8 @@ func portFlag(name string, n int) (*uint16, error) {
 	return &p, nil
 }
 
-func (l *packetLine) packet() (p ruleset.Packet, err error) {
+// packetOf reads a packet as it was written.
+func packetOf(l *report.Packet) (p ruleset.Packet, err error) {
 	p = ruleset.Packet{SrcPort: l.SrcPort, DstPort: l.DstPort, In: l.In, Out: l.Out, State: l.State, TCPFlags: l.TCPFlags, ICMPType: l.ICMPType, ICMPCode: l.ICMPCode, Length: l.Length}
 	if l.Proto != "" {
 		if p.Proto, err = protoOf(l.Proto); err != nil {
@@ -203,7 +188,7 @@ func badPacket(err error) error {
 }
 
 func (f *queryFlags) answer(rules *openRules, text []byte) (ruleset.Decision, error) {
-	var l packetLine
+	var l report.Packet
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&l); err != nil || bytes.TrimSpace(text)[0] != '{' {
 		return ruleset.Decision{}, badPacket(err)
@@ -211,7 +196,7 @@ func (f *queryFlags) answer(rules *openRules, text []byte) (ruleset.Decision, er
 	if _, err := dec.Token(); err != io.EOF {
 		return ruleset.Decision{}, errors.New("more than one JSON object in a line")
 	}
-	p, err := l.packet()
+	p, err := packetOf(&l)
 	if err != nil {
 		return ruleset.Decision{}, err
 	}

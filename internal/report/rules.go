@@ -199,7 +199,7 @@ type compareDoc struct {
 
 type differsIn struct {
 	Region  map[string]string `json:"region"`
-	Example packetDoc         `json:"example"`
+	Example Packet            `json:"example"`
 	A       decisionDoc       `json:"a"`
 	B       decisionDoc       `json:"b"`
 	Path    string            `json:"path,omitempty"`
@@ -212,8 +212,9 @@ type decisionDoc struct {
 	Why     string `json:"why,omitempty"`
 }
 
-// packetDoc is a packet as rules query takes it.
-type packetDoc struct {
+// Packet is a packet as rules query takes it and rules compare gives it. What it
+// leaves out is open.
+type Packet struct {
 	Proto    string  `json:"proto,omitempty"`
 	Src      string  `json:"src,omitempty"`
 	SrcPort  *uint16 `json:"src_port,omitempty"`
@@ -228,8 +229,8 @@ type packetDoc struct {
 	Length   *uint16 `json:"length,omitempty"`
 }
 
-func packetOf(p *ruleset.Packet) packetDoc {
-	d := packetDoc{Src: jsonAddr(p.Src), SrcPort: p.SrcPort, Dst: jsonAddr(p.Dst), DstPort: p.DstPort, In: p.In, Out: p.Out, State: p.State, TCPFlags: p.TCPFlags, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode, Length: p.Length}
+func packetOf(p *ruleset.Packet) Packet {
+	d := Packet{Src: jsonAddr(p.Src), SrcPort: p.SrcPort, Dst: jsonAddr(p.Dst), DstPort: p.DstPort, In: p.In, Out: p.Out, State: p.State, TCPFlags: p.TCPFlags, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode, Length: p.Length}
 	if p.Proto != 0 {
 		d.Proto = string(exposure.ProtoByNumber(p.Proto))
 	}
