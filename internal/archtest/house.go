@@ -21,7 +21,8 @@ func layers() [][]string {
 		{"exposure"},
 		views(),
 		{"audit"},
-		{"report", "tui", "history", "remedy"},
+		{"report", "tui", "history", "remedy", "privilege"},
+		{"watch"},
 		{"cli"},
 		{"cmd"},
 	}

@@ -1,0 +1,5 @@
+//go:build !aix
+
+package history
+
+import _ "modernc.org/sqlite" // the driver "sqlite" of database/sql
