@@ -102,7 +102,7 @@ func runLogs(ctx context.Context, s *streams, f *logFlags) error {
 	if err := f.check(s); err != nil {
 		return err
 	}
-	ampleMemory()
+	enoughMemory()
 	if f.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.duration)

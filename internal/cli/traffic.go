@@ -174,6 +174,16 @@ func ampleMemory() {
 	debug.SetGCPercent(keptGarbage)
 }
 
+// enoughMemory is ampleMemory for what bounds itself: room for its largest
+// views, and no more garbage than fits beside them.
+func enoughMemory() {
+	debug.SetMemoryLimit(viewsMemory)
+	debug.SetGCPercent(keptGarbage)
+}
+
+// viewsMemory is what the views of logs may take, bytes.
+const viewsMemory = 160 << 20
+
 // keptGarbage is how much of what is kept may be garbage besides, percent.
 const keptGarbage = 50
 
