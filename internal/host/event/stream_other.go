@@ -1,0 +1,7 @@
+//go:build !linux
+
+package event
+
+import "context"
+
+func open(context.Context, Options) (*Stream, error) { return nil, ErrUnsupported }
