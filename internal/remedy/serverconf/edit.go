@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 )
@@ -58,17 +57,6 @@ var (
 	// a tool writes); the error names where.
 	ErrNotOurs = errors.New("the address is not set in a file that can be edited here")
 )
-
-// Rebind plans the edits that bind a socket's server to the given addresses
-// (for "loopback only", 127.0.0.1 and ::1, of which those of the socket's
-// families are used). Nothing is written. All edits belong together.
-func Rebind(_ Root, s *exposure.Socket, _ []netip.Addr) ([]Edit, error) {
-	return nil, unknown(s)
-}
-
-// RemoveInetd plans the edits that take the entry behind a super-server's
-// socket out of its configuration.
-func RemoveInetd(_ Root, s *exposure.Socket) ([]Edit, error) { return nil, unknown(s) }
 
 func unknown(s *exposure.Socket) error {
 	if len(s.Processes) == 0 {
