@@ -29,6 +29,11 @@ type Policy struct {
 	// Segments and Operators are for `portreeve rules`.
 	Segments  []Segment  `yaml:"segments"`
 	Operators []Operator `yaml:"operators"`
+	// Groups and Roles say what more holds for some hosts; For merges them.
+	Groups Groups `yaml:"groups"`
+	Roles  []Role `yaml:"roles"`
+	// Applied are the roles that For merged, in the order of the file.
+	Applied []string `yaml:"-"`
 }
 
 // Expect is one thing that should be open. Empty fields match everything.
@@ -42,26 +47,33 @@ type Expect struct {
 	Expires Date      `yaml:"expires"`
 	// Optional: not being open is no finding (missing-expected).
 	Optional bool `yaml:"optional"`
+	// Role is where the entry stands; "" for the file's own list.
+	Role string `yaml:"-"`
 }
 
 // Protect is a port that no plan may shut.
 type Protect struct {
 	Port   PortRange `yaml:"port"`
 	Reason string    `yaml:"reason"`
+	// Role is where the entry stands; "" for the file's own list.
+	Role string `yaml:"-"`
 }
 
-// Error is one thing wrong in a policy file. Line is 1-based, 0 if the place
-// is not known.
+// Error is one thing wrong in a policy file. Line and Column are 1-based, 0
+// if the place is not known.
 type Error struct {
-	Line int
-	What string
+	Line, Column int
+	What         string
 }
 
 func (e *Error) Error() string {
-	if e.Line == 0 {
+	switch {
+	case e.Line == 0:
 		return e.What
+	case e.Column == 0:
+		return fmt.Sprintf("line %d: %s", e.Line, e.What)
 	}
-	return fmt.Sprintf("line %d: %s", e.Line, e.What)
+	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.What)
 }
 
 // Parse reads one policy file. Errors are *Error.
@@ -80,6 +92,10 @@ func parse(b []byte) (*Policy, error) {
 	if len(b) > MaxBytes {
 		return nil, &Error{What: fmt.Sprintf("a policy may hold %d bytes, this one has %d", MaxBytes, len(b))}
 	}
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	if err := screen(b); err != nil {
+		return nil, err
+	}
 	if err := oneDocument(b); err != nil {
 		return nil, err
 	}
@@ -94,26 +110,48 @@ func (p *Policy) check() error {
 	if p.Version != 1 {
 		return &Error{What: fmt.Sprintf("version: this program reads version 1, the file says %d (write `version: 1`)", p.Version)}
 	}
-	if n := len(p.Expect) + len(p.Protected) + len(p.Owned) + len(p.NeverScan) + len(p.Segments) + len(p.Operators); n > MaxEntries {
+	if n := p.entries(); n > MaxEntries {
 		return &Error{What: fmt.Sprintf("a policy may hold %d entries, this one has %d", MaxEntries, n)}
 	}
-	for i, e := range p.Expect {
-		if e.Port.First == 0 {
-			return &Error{What: fmt.Sprintf("expect, entry %d: `port` is missing", i+1)}
-		}
-		if err := e.checkGlobs(); err != nil {
-			return err
-		}
+	if err := checkLists("", p.Expect, p.Protected); err != nil {
+		return err
 	}
-	for i, e := range p.Protected {
-		if e.Port.First == 0 {
-			return &Error{What: fmt.Sprintf("protected, entry %d: `port` is missing", i+1)}
-		}
+	if err := p.checkRoles(); err != nil {
+		return err
 	}
 	if err := p.checkSegments(); err != nil {
 		return err
 	}
 	return p.checkNetworks()
+}
+
+func (p *Policy) entries() int {
+	n := len(p.Expect) + len(p.Protected) + len(p.Owned) + len(p.NeverScan) + len(p.Segments) + len(p.Operators)
+	for i := range p.Groups {
+		n += 1 + len(p.Groups[i].Hosts)
+	}
+	for i := range p.Roles {
+		n += 1 + len(p.Roles[i].Hosts) + len(p.Roles[i].Expect) + len(p.Roles[i].Protected)
+	}
+	return n
+}
+
+// checkLists looks at what a file's and a role's lists have in common.
+func checkLists(where string, expect []Expect, protected []Protect) error {
+	for i := range expect {
+		if expect[i].Port.First == 0 {
+			return &Error{What: fmt.Sprintf("%sexpect, entry %d: `port` is missing", where, i+1)}
+		}
+		if err := expect[i].checkGlobs(); err != nil {
+			return err
+		}
+	}
+	for i, e := range protected {
+		if e.Port.First == 0 {
+			return &Error{What: fmt.Sprintf("%sprotected, entry %d: `port` is missing", where, i+1)}
+		}
+	}
+	return nil
 }
 
 func (e *Expect) checkGlobs() error {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,13 @@ import (
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
-// PortRange is `22`, `22/tcp` or `8000-8010/udp`. Line is where it stands.
+// PortRange is `22`, `22/tcp` or `8000-8010/udp`. Line and Column are where it
+// stands.
 type PortRange struct {
 	Proto       exposure.Proto
 	First, Last uint16
 	Line        int
+	Column      int
 }
 
 func (r PortRange) String() string {
@@ -61,7 +62,7 @@ func (r *PortRange) UnmarshalYAML(n ast.Node) error {
 	if err != nil {
 		return at(n, err)
 	}
-	got.Line = line(n)
+	got.Line, got.Column = place(n)
 	*r = got
 	return nil
 }
@@ -120,14 +121,25 @@ func scalar(n ast.Node) string {
 	return strings.TrimSpace(n.String())
 }
 
-func line(n ast.Node) int {
-	if tok := n.GetToken(); tok != nil && tok.Position != nil {
-		return tok.Position.Line
+func place(n ast.Node) (line, column int) {
+	if n == nil {
+		return 0, 0
 	}
-	return 0
+	if tok := n.GetToken(); tok != nil && tok.Position != nil {
+		return tok.Position.Line, tok.Position.Column
+	}
+	return 0, 0
 }
 
-func at(n ast.Node, err error) error { return &Error{Line: line(n), What: err.Error()} }
+func line(n ast.Node) int {
+	l, _ := place(n)
+	return l
+}
+
+func at(n ast.Node, err error) error {
+	l, c := place(n)
+	return &Error{Line: l, Column: c, What: err.Error()}
+}
 
 // asError keeps our own errors and gives the library's the same shape.
 func asError(err error) error {
@@ -144,16 +156,15 @@ func asError(err error) error {
 	}
 	out := &Error{What: lib.GetMessage()}
 	if tok := lib.GetToken(); tok != nil && tok.Position != nil {
-		out.Line = tok.Position.Line
+		out.Line, out.Column = tok.Position.Line, tok.Position.Column
 	}
 	return out
 }
 
 // oneDocument refuses several YAML documents in one file: all but the first
-// would be ignored without a word. Aliases are refused too: a policy needs
-// none, and they can make a small file expand without bound.
+// would be ignored without a word.
 func oneDocument(b []byte) error {
-	f, err := parser.ParseBytes(bytes.TrimPrefix(b, []byte("\ufeff")), 0)
+	f, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		return asError(err)
 	}
@@ -163,11 +174,6 @@ func oneDocument(b []byte) error {
 	if len(f.Docs) == 0 || f.Docs[0].Body == nil {
 		return asError(io.EOF)
 	}
-	var v aliasFinder
-	ast.Walk(&v, f.Docs[0].Body)
-	if v.found != nil {
-		return &Error{Line: line(v.found), What: "YAML anchors and aliases are not used in a policy"}
-	}
 	return nil
 }
 
@@ -176,16 +182,4 @@ func docLine(d *ast.DocumentNode) int {
 		return 0
 	}
 	return line(d.Body)
-}
-
-type aliasFinder struct{ found ast.Node }
-
-func (v *aliasFinder) Visit(n ast.Node) ast.Visitor {
-	switch n.(type) {
-	case *ast.AliasNode, *ast.AnchorNode:
-		if v.found == nil {
-			v.found = n
-		}
-	}
-	return v
 }
