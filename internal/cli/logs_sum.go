@@ -16,6 +16,10 @@ import (
 type logSum struct {
 	view    *logview.View
 	formats map[string]uint64
+	// last is the format of so many events, not in formats yet: most lines
+	// are of the format of the one before.
+	last string
+	many uint64
 }
 
 func (f *logFlags) newSum(seed uint64) *logSum {
@@ -49,8 +53,23 @@ func (f *logFlags) count(c *logSum, kind fwlog.Kind, e *fwlog.Event) {
 			c.view.Add(e)
 		}
 	case f.wants(e):
-		c.formats[e.Format]++
+		c.format(e.Format)
 		c.view.Add(e)
+	}
+}
+
+func (c *logSum) format(name string) {
+	if name != c.last {
+		c.settle()
+		c.last = name
+	}
+	c.many++
+}
+
+func (c *logSum) settle() {
+	if c.many > 0 {
+		c.formats[c.last] += c.many
+		c.many = 0
 	}
 }
 
@@ -124,6 +143,7 @@ func (p *logSums) all(total *logSum) *logSum {
 
 func (c *logSum) merge(o *logSum) {
 	c.view.Merge(o.view)
+	o.settle()
 	for name, n := range o.formats {
 		c.formats[name] += n
 	}
@@ -134,6 +154,7 @@ func (r *logRun) tell(total *logSum) error {
 	if by == "" {
 		by = byPort
 	}
+	total.settle()
 	book := openBook()
 	l := &report.Logs{
 		Taken: time.Now().UTC(), Host: hostname(), Source: r.sourceName(), By: by, Result: total.view.Result(),

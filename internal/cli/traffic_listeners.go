@@ -110,7 +110,7 @@ func (f *trafficFlags) listenersOf(ctx context.Context, s *streams, live bool) (
 
 // look reads this host's listeners. What cannot be read leaves what was known.
 func (t *listenTable) look(ctx context.Context) {
-	snap, err := new(host.Reader).Snapshot(ctx, host.Options{NetNS: host.SelfNetNS})
+	snap, err := new(host.Reader).Snapshot(ctx, host.Options{NetNS: host.SelfNetNS, NoOwners: true})
 	if err != nil {
 		return
 	}

@@ -142,11 +142,12 @@ func inRange(sockets []*candidate, first, last uint16) []*candidate {
 }
 
 // settle drops the sockets whose port and address the kernel chose. Sockets
-// without a holder stay: they are the kernel's own or hidden.
+// without a holder stay, where holders were looked for: they are the kernel's
+// own or hidden.
 func (v *survey) settle(p place, doubtful []*candidate) {
 	seen := v.witness(p, sockiter.Datagrams)
 	for _, c := range doubtful {
 		s, ok := seen[c.inode]
-		c.drop = ok && !s.BoundByProgram() && !s.Kernel && len(c.holders) > 0 && !v.registered(c)
+		c.drop = ok && !s.BoundByProgram() && !s.Kernel && (len(c.holders) > 0 || v.o.NoOwners) && !v.registered(c)
 	}
 }

@@ -29,6 +29,9 @@ type Options struct {
 	All bool
 	// Packet adds packet and raw sockets to the default listing.
 	Packet bool
+	// NoOwners leaves out who holds the sockets, which is most of the time
+	// that a listing takes: endpoints only.
+	NoOwners bool
 	// Traffic fills SegsIn, SegsOut and LastRcv of TCP connections (with All).
 	Traffic bool
 	// NetNS is AllNetNS (also ""), SelfNetNS, a name under /run/netns, or a

@@ -170,6 +170,10 @@ func allHeld(sockets []*candidate) func(*owner.Table) bool {
 
 func (v *survey) find() <-chan found {
 	out := make(chan found, 1)
+	if v.o.NoOwners {
+		out <- found{table: new(owner.Table)}
+		return out
+	}
 	query := owner.Query{ProcRoot: v.r.procRoot, Listening: !v.o.All, Method: v.r.method}
 	if v.o.NetNS == SelfNetNS && !v.o.All {
 		query.Enough = allHeld(v.sockets)
@@ -201,7 +205,9 @@ func (v *survey) run(yield func(*exposure.Socket) error) error {
 			return err
 		}
 	}
-	v.gaps = append(v.gaps, v.owners.gaps()...)
+	if !v.o.NoOwners {
+		v.gaps = append(v.gaps, v.owners.gaps()...)
+	}
 	return nil
 }
 
@@ -256,6 +262,11 @@ func (v *survey) resolve() {
 	v.assign(v.sockets)
 	mergeSubflows(v.sockets)
 	v.sockets = kept(v.sockets)
+	if v.o.NoOwners {
+		v.clients()
+		v.sockets = kept(v.sockets)
+		return
+	}
 	held := slices.DeleteFunc(slices.Clone(v.sockets), func(c *candidate) bool { return len(c.holders) == 0 })
 	learnt := make(chan struct{})
 	go func() {

@@ -321,3 +321,30 @@ func TestNamespaceVanishes(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Without owners the same endpoints are listed, a client's datagram socket no
+// more than otherwise.
+func TestEndpointsWithoutOwners(t *testing.T) {
+	ns := nettest.New(t)
+	hold(t, ns, "tcp4 127.0.0.1:1001")
+	hold(t, ns, "tcp6 [::]:1002")
+	hold(t, ns, "udp4 0.0.0.0:1003")
+	hold(t, ns, "udp4 0.0.0.0:0") // a client's: the kernel chose the port
+	endpoints := func(o Options) (out []string) {
+		o.NetNS = ns.Name
+		for _, row := range snapshot(t, new(Reader), ns, o).Sockets {
+			if o.NoOwners && len(row.Processes) > 0 {
+				t.Errorf("%s: an owner: %+v", row.Endpoint(), row.Processes)
+			}
+			out = append(out, row.Endpoint().String())
+		}
+		return out
+	}
+	want := []string{"tcp/127.0.0.1:1001", "tcp/[::]:1002", "udp/0.0.0.0:1003"}
+	if d := cmp.Diff(want, endpoints(Options{NoOwners: true})); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(want, endpoints(Options{})); d != "" {
+		t.Error(d)
+	}
+}

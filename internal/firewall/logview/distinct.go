@@ -10,9 +10,8 @@ package logview
 type distinct struct {
 	limit int
 	sets  []set
-	// Held one by one: open addressing, 0 is empty.
-	hash []uint64
-	row  []uint32 // of the slot
+	// Held one by one: open addressing.
+	held []thing
 	live int
 	// sketches replaces what is held one by one; nil before.
 	sketches *sketches
@@ -20,12 +19,26 @@ type distinct struct {
 	budget   int // bytes, of the sketches
 }
 
+// thing is one distinct thing and the row that has seen it. They lie side by
+// side, for a table this large each look is a walk to memory. hash 0 is empty.
+type thing struct {
+	hash uint64
+	row  uint32
+}
+
+// leastHeld and heldGrowth: how many places there are at first, and how many
+// times more when they are full.
+const (
+	leastHeld  = 1 << 8
+	heldGrowth = 2
+)
+
 // sketchBytes is how much a sketch may take for each thing that might be held
 // one by one before.
 const sketchBytes = 48
 
 func newDistinct(limit, widest int) distinct {
-	return distinct{limit: limit, widest: widest, budget: limit * sketchBytes, hash: make([]uint64, 256), row: make([]uint32, 256)}
+	return distinct{limit: limit, widest: widest, budget: limit * sketchBytes, held: make([]thing, leastHeld)}
 }
 
 // addRows makes rows up to n.
@@ -44,31 +57,31 @@ func (d *distinct) add(row uint32, h uint64) (known bool) {
 	}
 	h |= 1 // 0 is an empty slot
 	i := d.place(h)
-	if d.hash[i] == h {
+	if d.held[i].hash == h {
 		return true
 	}
 	d.put(i, row, h)
 	switch {
 	case d.live > d.limit:
 		d.sketch()
-	case d.live*4 > len(d.hash)*3:
-		d.rebuild(2*len(d.hash), nil)
+	case d.live*4 > len(d.held)*3:
+		d.rebuild(heldGrowth*len(d.held), nil)
 	}
 	return false
 }
 
 // place gives the slot of h, or the empty one where it belongs.
 func (d *distinct) place(h uint64) int {
-	mask := len(d.hash) - 1
+	mask := len(d.held) - 1
 	i := int(h>>1) & mask
-	for d.hash[i] != 0 && d.hash[i] != h {
+	for d.held[i].hash != 0 && d.held[i].hash != h {
 		i = (i + 1) & mask
 	}
 	return i
 }
 
 func (d *distinct) put(i int, row uint32, h uint64) {
-	d.hash[i], d.row[i] = h, row
+	d.held[i] = thing{h, row}
 	d.live++
 	d.sets[row].at++
 }
@@ -76,35 +89,35 @@ func (d *distinct) put(i int, row uint32, h uint64) {
 // rebuild moves all to a new table. Rows are renamed by to, where it is
 // given; those without a new name (gone) are left out.
 func (d *distinct) rebuild(size int, to []uint32) {
-	old, rows := d.hash, d.row
-	d.hash, d.row = make([]uint64, size), make([]uint32, size)
+	old := d.held
+	d.held = make([]thing, size)
 	d.live = 0
 	for r := range d.sets {
 		d.sets[r].at = 0
 	}
-	for i, h := range old {
-		if h == 0 {
+	for _, t := range old {
+		if t.hash == 0 {
 			continue
 		}
-		r := rows[i]
+		r := t.row
 		if to != nil {
 			r = to[r]
 		}
 		if r != gone {
-			d.put(d.place(h), r, h)
+			d.put(d.place(t.hash), r, t.hash)
 		}
 	}
 }
 
 // sketch goes over to sketches.
 func (d *distinct) sketch() {
-	hashes, rows := d.hash, d.row
-	d.hash, d.row, d.live = nil, nil, 0
+	held := d.held
+	d.held, d.live = nil, 0
 	clear(d.sets)
 	d.sketches = newSketches(d.widest)
-	for i, h := range hashes {
-		if h != 0 {
-			d.add(rows[i], h)
+	for _, t := range held {
+		if t.hash != 0 {
+			d.add(t.row, t.hash)
 		}
 	}
 }
@@ -132,16 +145,16 @@ func (d *distinct) rename(to []uint32, n int) {
 	}
 	d.sets = sets
 	if d.sketches == nil {
-		d.rebuild(len(d.hash), to)
+		d.rebuild(len(d.held), to)
 	}
 }
 
 // merge adds what o holds; to gives the rows here of o's rows.
 func (d *distinct) merge(o *distinct, to []uint32) {
 	if o.sketches == nil {
-		for i, h := range o.hash {
-			if h != 0 {
-				d.add(to[o.row[i]], h)
+		for _, t := range o.held {
+			if t.hash != 0 {
+				d.add(to[t.row], t.hash)
 			}
 		}
 		return

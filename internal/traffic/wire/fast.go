@@ -48,7 +48,7 @@ func (b *Brief) read(f []byte, wire int) bool {
 		b.Seq, b.Ack = be32(h[l4+4:]), be32(h[l4+8:])
 		b.Flags, b.Window = be16(h[l4+12:])&0x1ff, be16(h[l4+14:])
 	} else if proto != protoUDP || int(be16(h[l4+4:])) != end-l4 || data > end ||
-		udpTunnelPort(src) || udpTunnelPort(dst) || teredoPeers(trim(f, end), data, end) {
+		udpTunnelPort(src) || udpTunnelPort(dst) || data < len(f) && f[data]>>4 == 6 && teredoPeers(trim(f, end), data, end) {
 		return false
 	} else {
 		b.Seq, b.Ack, b.Flags, b.Window = 0, 0, 0, 0
