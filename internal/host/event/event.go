@@ -40,12 +40,10 @@ type Event struct {
 
 // Sources, best first.
 const (
-	// SourceTracing is BPF at the kernel's tracepoint for socket states and at
-	// its functions for datagram sockets: every event, with its process.
-	SourceTracing = "bpf"
-	// SourceCgroup is the same tracepoint, with datagram sockets by BPF at
-	// the root of the cgroup tree.
-	SourceCgroup = "bpf-cgroup"
+	// SourceBPF is BPF at the kernel's tracepoint for socket states, and at
+	// the root of the cgroup tree for datagram sockets: every event, with its
+	// process.
+	SourceBPF = "bpf"
 	// SourceDestroy is the kernel's multicast of ended sockets (sock_diag),
 	// with a listing often for those that open.
 	SourceDestroy = "sock_diag"

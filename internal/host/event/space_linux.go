@@ -15,9 +15,10 @@ import (
 	"github.com/portreeve/portreeve/internal/host/sockdiag"
 )
 
-type counter struct{ n atomic.Uint64 }
+// counter counts losses of two kinds, read while it counts.
+type counter struct{ n, missed atomic.Uint64 }
 
-func (c *counter) load() uint64 { return c.n.Load() }
+func (c *counter) load() uint64 { return c.n.Load() + c.missed.Load() }
 
 // entry is one socket of a plain listing.
 type entry struct {
@@ -212,12 +213,13 @@ func plain(ns exposure.NetNS, p sockdiag.Protocol, s *sockdiag.Socket) exposure.
 	return out
 }
 
-// protocol names a socket's protocol; MPTCP is TCP to its clients.
-func protocol(n uint16) exposure.Proto {
-	if n == uint16(sockdiag.MPTCP) {
-		return exposure.TCP
+// zoned puts the device's name into a link-local address, as internal/host
+// does.
+func zoned(ip netip.Addr, device string) netip.Addr {
+	if device == "" || !ip.Is6() || ip.Is4In6() || !(ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsInterfaceLocalMulticast()) {
+		return ip
 	}
-	return exposure.ProtoByNumber(uint8(n))
+	return ip.WithZone(device)
 }
 
 type groups struct{}

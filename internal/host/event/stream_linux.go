@@ -19,6 +19,7 @@ type way struct {
 
 func ways() []way {
 	return []way{
+		{SourceBPF, openTracing},
 		{SourceListing, openListing},
 	}
 }
@@ -44,8 +45,7 @@ func open(ctx context.Context, o Options) (*Stream, error) {
 		failed = err
 	}
 	if failed == nil {
-		return nil, fmt.Errorf("event: no source %q: use %s, %s, %s, %s or none", o.Source,
-			SourceTracing, SourceCgroup, SourceDestroy, SourceListing)
+		return nil, fmt.Errorf("event: no source %q: use %s, %s, %s or none", o.Source, SourceBPF, SourceDestroy, SourceListing)
 	}
 	return nil, failed
 }
