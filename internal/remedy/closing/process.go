@@ -1,0 +1,420 @@
+package closing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/exposure"
+	"github.com/portreeve/portreeve/internal/remedy"
+)
+
+// ref names one process beyond doubt: the number may be given again, the
+// moment of its start (clock ticks since boot, proc(5)) with it is not.
+type ref struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"`
+}
+
+// record is all that starting a process again takes.
+type record struct {
+	ref
+	Exe  string   `json:"exe"`
+	Argv []string `json:"argv"`
+	// Title is what the process shows in place of its command line; Argv is
+	// empty then, unless the title tells it.
+	Title  string   `json:"title,omitempty"`
+	Cwd    string   `json:"cwd"`
+	Env    []string `json:"env"`
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups"`
+	// Stdio are the files behind its input, output and errors, where those
+	// are plain files; "" is /dev/null.
+	Stdio [3]string `json:"stdio"`
+}
+
+// processStep ends processes.
+type processStep struct {
+	// Roots are those that are told to end; All are those that must be gone.
+	Roots []record `json:"roots"`
+	All   []ref    `json:"all"`
+	Force bool     `json:"force"`
+	// Boot names the run of the kernel in which the numbers hold.
+	Boot string `json:"boot"`
+}
+
+// end takes a socket's holders into the work.
+func (p *Plan) end(w *work, s *exposure.Socket, why string) (How, string, error) {
+	if len(s.Processes) == 0 {
+		return "", "", hinted(fail(remedy.NoPrivilege, fmt.Sprintf("which process holds %s is not known (%s), so none can be ended", s.Endpoint(), orElse(s.OwnerUnknown, "no process")), nil), "run it as root, or keep others out with --how firewall")
+	}
+	if slices.ContainsFunc(s.Processes, func(x exposure.Process) bool { return x.PID == 1 }) {
+		return "", "", hinted(fail(remedy.Invalid, fmt.Sprintf("%s is held by process 1, which cannot be ended", s.Endpoint()), nil), "keep others out with --how firewall")
+	}
+	w.ends = append(w.ends, s)
+	return Kill, why, nil
+}
+
+// processSteps makes one step of all processes.
+func (p *Plan) processSteps(_ context.Context, w *work) error {
+	if len(w.ends) == 0 {
+		return nil
+	}
+	s := &processStep{Force: p.o.Force}
+	s.Boot, _ = p.o.Clock.Boot()
+	pids := map[int]string{}
+	for _, x := range w.ends {
+		for _, q := range x.Processes {
+			pids[q.PID] = q.Name
+		}
+		p.sameHolders(x)
+	}
+	for _, pid := range sortedKeys(pids) {
+		r, err := recordOf(p.o.Proc, pid)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it ended meanwhile
+		}
+		if err != nil {
+			return fail(remedy.NoPrivilege, fmt.Sprintf("how process %d (%s) was started cannot be read, so it could not be started again", pid, pids[pid]), err)
+		}
+		s.All = append(s.All, r.ref)
+		parent := parentOf(p.o.Proc, pid)
+		if _, known := pids[parent]; !known {
+			s.Roots = append(s.Roots, *r)
+			p.keeper(pids[pid], parent)
+		}
+	}
+	p.Steps = append(p.Steps, s.step(p))
+	return nil
+}
+
+// keeper says when something may start the process again.
+func (p *Plan) keeper(name string, parent int) {
+	comm, err := os.ReadFile(filepath.Join(p.o.Proc, strconv.Itoa(parent), "comm"))
+	if err == nil && parent > 1 {
+		p.note(fmt.Sprintf("%s was started by process %d (%s): if that starts it again, the port opens again, and this is taken back", name, parent, strings.TrimSpace(string(comm))))
+	}
+}
+
+func (s *processStep) step(p *Plan) Step {
+	out := Step{Kind: "process", Processes: s}
+	for _, r := range s.Roots {
+		out.What = "end " + r.name() + ", process " + strconv.Itoa(r.PID)
+		out.Commands = append(out.Commands, "kill "+strconv.Itoa(r.PID))
+		if len(r.Argv) == 0 {
+			out.Undo = append(out.Undo, "# it cannot be started again by this program: the process has overwritten its command line (it shows "+quote(r.Title)+")")
+			p.note(fmt.Sprintf("undo cannot start %s again: it has overwritten its command line with %q. Note how it is started before you go on", r.name(), r.Title))
+			continue
+		}
+		out.Undo = append(out.Undo, "cd "+quote(r.Cwd)+" && "+command(r.Argv...))
+		p.note(fmt.Sprintf("%s is managed by nothing known: undo starts it again by the command line, folder, user and environment that it runs with now (%s)", r.name(), r.names()))
+	}
+	if n := len(s.Roots); n > 1 {
+		out.What = fmt.Sprintf("end %d processes", n)
+	}
+	return out
+}
+
+func (r *record) name() string { return filepath.Base(r.Exe) }
+
+// names lists the names of the environment; the values may be secret.
+func (r *record) names() string {
+	var out []string
+	for _, e := range r.Env {
+		k, _, _ := strings.Cut(e, "=")
+		out = append(out, k)
+	}
+	if len(out) == 0 {
+		return "no environment"
+	}
+	const most = 12
+	if n := len(out); n > most {
+		out = append(out[:most:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return "environment: " + strings.Join(out, ", ")
+}
+
+// recordOf reads how a process was started.
+func recordOf(proc string, pid int) (*record, error) {
+	dir := filepath.Join(proc, strconv.Itoa(pid))
+	r := &record{ref: ref{PID: pid}}
+	var err error
+	if r.Start, err = started(dir); err != nil {
+		return nil, err
+	}
+	if r.Exe, err = os.Readlink(filepath.Join(dir, "exe")); err != nil {
+		return nil, err
+	}
+	if r.Cwd, err = os.Readlink(filepath.Join(dir, "cwd")); err != nil {
+		return nil, err
+	}
+	environ, err := os.ReadFile(filepath.Join(dir, "environ"))
+	if err != nil {
+		return nil, err
+	}
+	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil {
+		return nil, err
+	}
+	r.Env = fields(environ)
+	r.Argv, r.Title = commandLine(cmdline)
+	r.identity(dir)
+	for i := range r.Stdio {
+		if at, err := os.Readlink(filepath.Join(dir, "fd", strconv.Itoa(i))); err == nil {
+			if info, err := os.Lstat(at); err == nil && info.Mode().IsRegular() {
+				r.Stdio[i] = at
+			}
+		}
+	}
+	return r, nil
+}
+
+func fields(b []byte) (out []string) {
+	for f := range bytes.SplitSeq(bytes.TrimRight(b, "\x00"), []byte{0}) {
+		if len(f) > 0 {
+			out = append(out, string(f))
+		}
+	}
+	return out
+}
+
+// commandLine tells a command line from a title that a server has written
+// over it: one string with spaces. Titles of nginx and sshd hold the command
+// line behind their own words; others do not.
+func commandLine(raw []byte) (argv []string, title string) {
+	raw = bytes.TrimRight(raw, "\x00 ")
+	for f := range bytes.SplitSeq(raw, []byte{0}) {
+		argv = append(argv, string(f))
+	}
+	if len(raw) == 0 || !strings.Contains(argv[0], " ") {
+		return argv, ""
+	}
+	title = argv[0]
+	if rest, ok := strings.CutPrefix(title, "nginx: master process "); ok {
+		return strings.Fields(rest), title
+	}
+	if rest, ok := strings.CutPrefix(title, "sshd: "); ok {
+		if line, _, ok := strings.Cut(rest, " [listener]"); ok {
+			return strings.Fields(line), title
+		}
+	}
+	return nil, title
+}
+
+// started reads the 22nd field of stat (proc(5)); the second is a name in
+// brackets that may hold anything.
+func started(dir string) (uint64, error) {
+	f, err := statFields(dir)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(f[19], 10, 64)
+}
+
+// statFields are the fields of stat from the third on.
+func statFields(dir string) ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return nil, err
+	}
+	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(f) < 20 {
+		return nil, fmt.Errorf("%s: %d fields", filepath.Join(dir, "stat"), len(f))
+	}
+	return f, nil
+}
+
+func parentOf(proc string, pid int) int {
+	f, err := statFields(filepath.Join(proc, strconv.Itoa(pid)))
+	if err != nil {
+		return 0
+	}
+	parent, _ := strconv.Atoi(f[1])
+	return parent
+}
+
+// identity reads the effective user and group, and the groups (proc(5),
+// status).
+func (r *record) identity(dir string) {
+	data, _ := os.ReadFile(filepath.Join(dir, "status"))
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		number := func(s string) uint32 {
+			n, _ := strconv.ParseUint(s, 10, 32)
+			return uint32(n)
+		}
+		switch {
+		case f[0] == "Uid:" && len(f) > 2:
+			r.UID = number(f[2])
+		case f[0] == "Gid:" && len(f) > 2:
+			r.GID = number(f[2])
+		case f[0] == "Groups:":
+			for _, g := range f[1:] {
+				r.Groups = append(r.Groups, number(g))
+			}
+		}
+	}
+}
+
+// alive reports that this very process runs; a zombie does not.
+func (x ref) alive(proc string) bool {
+	f, err := statFields(filepath.Join(proc, strconv.Itoa(x.PID)))
+	if err != nil || f[0] == "Z" || f[0] == "X" {
+		return false
+	}
+	start, _ := strconv.ParseUint(f[19], 10, 64)
+	return start == x.Start
+}
+
+func (x ref) signal(proc string, sig os.Signal) error {
+	p, err := os.FindProcess(x.PID) // a pidfd where the kernel has them: it cannot hit another
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = p.Release() }()
+	if !x.alive(proc) {
+		return nil
+	}
+	if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
+
+func (s *processStep) do(ctx context.Context, r *run) error {
+	for _, x := range s.Roots {
+		r.Step("end " + strconv.Itoa(x.PID))
+		if err := x.signal(r.Proc, syscall.SIGTERM); err != nil {
+			return fail(remedy.NoPrivilege, fmt.Sprintf("process %d (%s) could not be told to end", x.PID, x.name()), err)
+		}
+	}
+	if s.gone(ctx, r) {
+		return nil
+	}
+	if !s.Force {
+		return hinted(fail(remedy.Failed, fmt.Sprintf("process %d was told to end (SIGTERM) and still runs after %s", s.left(r).PID, r.Patience), nil),
+			"--force ends it by SIGKILL, which gives it no time to write what it holds")
+	}
+	for _, x := range s.All {
+		r.Step("kill " + strconv.Itoa(x.PID))
+		if err := x.signal(r.Proc, syscall.SIGKILL); err != nil {
+			return fail(remedy.NoPrivilege, fmt.Sprintf("process %d could not be killed", x.PID), err)
+		}
+	}
+	if s.gone(ctx, r) {
+		return nil
+	}
+	return fail(remedy.Failed, fmt.Sprintf("process %d is still there after SIGKILL", s.left(r).PID), nil)
+}
+
+func (s *processStep) left(r *run) ref {
+	for _, x := range s.All {
+		if x.alive(r.Proc) {
+			return x
+		}
+	}
+	return ref{}
+}
+
+// gone waits until all have ended.
+func (s *processStep) gone(ctx context.Context, r *run) bool {
+	return wait(ctx, r.Machine, func() bool { return s.left(r) == ref{} })
+}
+
+// wait asks again and again until it is so, or for as long as patience lasts.
+func wait(ctx context.Context, m Machine, so func() bool) bool {
+	const pause = 50 * time.Millisecond
+	for range int(m.Patience/pause) + 1 {
+		if so() {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		m.Clock.Sleep(ctx, pause)
+	}
+	return so()
+}
+
+// undo starts again what was ended and does not run.
+func (s *processStep) undo(ctx context.Context, r *run) error {
+	if boot, err := r.Clock.Boot(); err == nil && boot != s.Boot {
+		r.note("the machine has been restarted since: processes that nothing manages are not started again")
+		return nil
+	}
+	for i := range s.Roots {
+		if err := s.Roots[i].again(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again starts one process, unless it, or one like it, runs.
+func (x *record) again(ctx context.Context, r *run) error {
+	if x.alive(r.Proc) && !wait(ctx, quick(r.Machine), func() bool { return !x.alive(r.Proc) }) {
+		r.note(fmt.Sprintf("%s, process %d, still runs: it was not started again", x.name(), x.PID))
+		return nil
+	}
+	if pid := x.like(r.Proc); pid != 0 {
+		r.note(fmt.Sprintf("%s runs again already, process %d", x.name(), pid))
+		return nil
+	}
+	if len(x.Argv) == 0 {
+		return hinted(fail(remedy.NotRestored, fmt.Sprintf("%s cannot be started again: it had overwritten its command line (%q)", x.name(), x.Title), nil),
+			"start it as it was started before; it ran in "+x.Cwd)
+	}
+	if _, err := os.Stat(x.Exe); err != nil {
+		return hinted(fail(remedy.NotRestored, fmt.Sprintf("%s cannot be started again: its program is gone", x.name()), err),
+			"it was: cd "+quote(x.Cwd)+" && "+command(x.Argv...))
+	}
+	r.Step("start " + x.name())
+	if err := start(x); err != nil {
+		return hinted(fail(remedy.NotRestored, x.name()+" could not be started again", err), "it was: cd "+quote(x.Cwd)+" && "+command(x.Argv...))
+	}
+	return nil
+}
+
+// quick has less patience: a process that was told to end may still be at it.
+func quick(m Machine) Machine {
+	m.Patience = min(m.Patience, time.Second)
+	return m
+}
+
+// like finds a process of the same program, command line, user and network
+// namespace that began later.
+func (x *record) like(proc string) int {
+	list, _ := os.ReadDir(proc)
+	here, _ := os.Readlink(filepath.Join(proc, "thread-self", "ns", "net"))
+	for _, d := range list {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil || pid == x.PID {
+			continue
+		}
+		dir := filepath.Join(proc, d.Name())
+		if exe, err := os.Readlink(filepath.Join(dir, "exe")); err != nil || exe != x.Exe {
+			continue
+		}
+		other, err := recordOf(proc, pid)
+		ns, _ := os.Readlink(filepath.Join(dir, "ns", "net"))
+		if err == nil && slices.Equal(other.Argv, x.Argv) && other.Title == x.Title && other.UID == x.UID && ns == here && other.alive(proc) {
+			return pid
+		}
+	}
+	return 0
+}
+
+// changed: a process leaves no trace that somebody else could edit.
+func (s *processStep) changed(context.Context, *run) ([]Diff, error) { return nil, nil }
