@@ -18,7 +18,7 @@ var rowRules = []func(*Input, *row){
 // hostRules look at the whole Input and raise findings that have no row, or
 // find their row by name.
 var hostRules = []func(*Input) []exposure.Finding{
-	rulePacketSocket, ruleDisagreement, ruleMissing, ruleStale,
+	rulePacketSocket, ruleDisagreement, ruleMissing, ruleExpired, ruleStale,
 }
 
 // Judge joins all the evidence. The report's lists are sorted and never nil.

@@ -314,7 +314,9 @@ func TestPolicy(t *testing.T) {
 		{"expected: nothing against it", "version: 1\nexpect:\n  - {port: 6379, process: redis-server, reason: cache}\n", []string{}},
 		{"not named", "version: 1\nexpect: []\n", []string{"exposed-datastore high tcp/0.0.0.0:6379", "not-in-policy medium tcp/0.0.0.0:6379"}},
 		{"another process", "version: 1\nexpect:\n  - {port: 6379, process: valkey}\n", []string{"exposed-datastore high tcp/0.0.0.0:6379", "not-in-policy medium tcp/0.0.0.0:6379"}},
-		{"expired", "version: 1\nexpect:\n  - {port: 6379, expires: 2026-11-20}\n", []string{"exposed-datastore high tcp/0.0.0.0:6379", "not-in-policy medium tcp/0.0.0.0:6379"}},
+		{"expired", "version: 1\nexpect:\n  - {port: 6379, expires: 2026-11-20}\n", []string{"expired-entry medium tcp/0.0.0.0:6379", "exposed-datastore high tcp/0.0.0.0:6379", "not-in-policy medium tcp/0.0.0.0:6379"}},
+		{"expired, and another entry holds", "version: 1\nexpect:\n  - {port: 6379, expires: 2026-11-20}\n  - {port: 6379}\n", []string{"expired-entry low tcp/0.0.0.0:6379"}},
+		{"expired, and nothing listens", "version: 1\nexpect:\n  - port: 6379\n  - {port: 25, expires: 2026-11-20}\n", []string{"expired-entry low tcp/0.0.0.0:25"}},
 		{"peers narrower than the wall", "version: 1\nexpect:\n  - {port: 6379, peers: [10.0.0.0/8]}\n", []string{"exposed-beyond-need medium tcp/0.0.0.0:6379"}},
 		{"missing", "version: 1\nexpect:\n  - port: 6379\n  - port: 25\n", []string{"missing-expected medium tcp/0.0.0.0:25"}},
 		{"missing but optional", "version: 1\nexpect:\n  - port: 6379\n  - {port: 25, optional: true}\n", []string{}},
@@ -448,5 +450,22 @@ func TestFixesNameTheRealOwner(t *testing.T) {
 	activated.Unit, activated.ActivatedBy = "redis.service", "redis.socket"
 	if got := commands(activated); !strings.Contains(got, "redis.socket") {
 		t.Errorf("the socket unit must be stopped too:\n%s", got)
+	}
+}
+
+// What is due says which entry it is: its line, its role, its reason, its day.
+func TestExpiredEntryNamesItself(t *testing.T) {
+	in := hostWith(listener(6379, "redis-server"))
+	in.Policy = mustPolicy(t, "version: 1\nroles:\n  - name: cache\n    hosts: [\"*\"]\n    expect:\n      - {port: 6379, reason: the move to valkey, expires: 2026-11-20}\n").For("x", nil)
+	f := findingOf(t, Judge(in), "expired-entry")
+	said := f.Title + " " + strings.Join(f.Because, " ")
+	for _, want := range []string{"6379/tcp", "line 6", "role cache", "the move to valkey", "2026-11-20"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not said: %s", want, said)
+		}
+	}
+	f = findingOf(t, Judge(in), "not-in-policy")
+	if !strings.Contains(strings.Join(f.Because, " "), "the move to valkey") {
+		t.Errorf("the reason is not said: %v", f.Because)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -49,7 +50,7 @@ Scan this host from another one and give the result with --vantage.`,
 	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON document (portreeve.audit/1)")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "all evidence, all fixes, findings of severity info")
 	cmd.Flags().BoolVar(&f.deep, "deep", false, "cross-check the kernel's own sources and try to bind every port")
-	cmd.Flags().StringVar(&f.policy, "policy", "", "a policy file: what should be open (YAML, see docs/audit.md)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "a policy file: what should be open (YAML, see docs/policy.md)")
 	cmd.Flags().StringVar(&f.failOn, "fail-on", "", "exit 1 when a finding is at or above: low, medium or high")
 	cmd.Flags().StringArrayVar(&f.vantages, "vantage", nil, "a scan of this host made elsewhere (nmap XML or portreeve scan --json; - is stdin; may repeat)")
 	cmd.Flags().DurationVar(&f.observe, "observe", 0, "also watch who connects for this long, as 30s or 10m")
@@ -74,7 +75,7 @@ func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	if err != nil {
 		return err
 	}
-	in.Policy, in.Vantages = pol, append(in.Vantages, vantages...)
+	in.Policy, in.Vantages = pol.For(in.Host, ownIPs(in.Addrs)), append(in.Vantages, vantages...)
 	rep := audit.Judge(in)
 	if len(in.Vantages) > 0 && len(rep.Summary.Vantages) == 0 {
 		fmt.Fprintln(s.err, "note: no host in the vantage file has an address of this host; it was not used")
@@ -156,6 +157,8 @@ func auditEnd(s *streams, rep *audit.Report, f auditFlags) error {
 	return end
 }
 
+// readPolicy reads a policy file with all its roles: Policy.For is what holds
+// for one host, Policy.ForAll for a network. No name gives nil.
 func readPolicy(s *streams, name string) (*policy.Policy, error) {
 	if name == "" {
 		return nil, nil
@@ -166,9 +169,20 @@ func readPolicy(s *streams, name string) (*policy.Policy, error) {
 	}
 	p, err := policy.Parse(b)
 	if err != nil {
-		return nil, usage("nothing was sent or changed; correct the file (docs/audit.md shows its form)", "policy %s: %w", name, err)
+		return nil, usage("nothing was sent or changed; correct the file (docs/policy.md shows its form)", "policy %s: %w", name, err)
 	}
 	return p, nil
+}
+
+// ownIPs are the addresses by which others know a host.
+func ownIPs(own []exposure.OwnAddress) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range own {
+		if !a.IP.IsLoopback() {
+			out = append(out, a.IP)
+		}
+	}
+	return out
 }
 
 func readVantages(s *streams, names []string) ([]exposure.Scan, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/portreeve/portreeve/internal/firewall/flowfile"
 	"github.com/portreeve/portreeve/internal/firewall/learn"
 	"github.com/portreeve/portreeve/internal/firewall/rulefile"
+	"github.com/portreeve/portreeve/internal/host"
 	"github.com/portreeve/portreeve/internal/knowledge"
 	"github.com/portreeve/portreeve/internal/report"
 )
@@ -85,7 +86,7 @@ ask" does nothing until it is made permit or deny).`,
 }
 
 func runLearn(ctx context.Context, s *streams, f *learnFlags) error {
-	o, err := f.options(s)
+	o, err := f.options(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (r *flowSource) all(ctx context.Context, names []string, give func(*exposur
 	return nil
 }
 
-func (f *learnFlags) options(s *streams) (learn.Options, error) {
+func (f *learnFlags) options(ctx context.Context, s *streams) (learn.Options, error) {
 	o := learn.Defaults()
 	o.Tightness, o.MaxRules, o.Made, o.LocalLink = f.tightness, f.maxRules, time.Now().UTC(), f.local
 	switch {
@@ -148,12 +149,28 @@ func (f *learnFlags) options(s *streams) (learn.Options, error) {
 		return o, err
 	}
 	if p != nil {
-		o.Policy = learnPolicy(p)
+		o.Policy = learnPolicy(f.policyFor(ctx, p))
 	}
 	if f.local {
 		addSession(&o.Policy, os.Getenv("SSH_CONNECTION"))
 	}
 	return o, errors.Join(f.addSegments(&o.Policy), f.addOperators(&o.Policy), f.addOwn(&o.Policy))
+}
+
+// policyFor is the policy of this host when its own firewall is learned, and
+// else that of all hosts: the evidence is a network's.
+func (f *learnFlags) policyFor(ctx context.Context, p *policy.Policy) *policy.Policy {
+	if !f.local {
+		return p.ForAll()
+	}
+	own, _ := host.Addresses(ctx)
+	var addrs []netip.Addr
+	for _, a := range own {
+		if !a.Loopback {
+			addrs = append(addrs, a.Addr)
+		}
+	}
+	return p.For(hostname(), addrs)
 }
 
 // addSession keeps the way in by which this was typed (sshd(8),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/portreeve/portreeve/internal/exposure"
 )
 
 // Role is what more is expected and protected on some hosts.
@@ -165,8 +166,28 @@ func (p *Policy) ForRoles(names ...string) *Policy {
 }
 
 // ForAll is the policy of all hosts together, for what looks at a whole
-// network. The same port protected by several roles is there several times.
-func (p *Policy) ForAll() *Policy { return p.merged(func(*Role) bool { return true }) }
+// network. What several roles protect is there once.
+func (p *Policy) ForAll() *Policy {
+	out := p.merged(func(*Role) bool { return true })
+	if out != nil {
+		out.Protected = oncePerPort(out.Protected)
+	}
+	return out
+}
+
+func oncePerPort(list []Protect) []Protect {
+	type ports struct {
+		proto       exposure.Proto
+		first, last uint16
+	}
+	seen := map[ports]bool{}
+	return slices.DeleteFunc(list, func(e Protect) bool {
+		k := ports{e.Port.Proto, e.Port.First, e.Port.Last}
+		again := seen[k]
+		seen[k] = true
+		return again
+	})
+}
 
 func (p *Policy) merged(has func(*Role) bool) *Policy {
 	if p == nil {
