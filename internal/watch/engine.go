@@ -56,6 +56,7 @@ func (e *Engine) Start(open []exposure.Socket, at time.Time) {
 		}
 	}
 	e.judged.dirty = true
+	e.orphans(at)
 }
 
 // Take hands over what there is to say since the last call.

@@ -38,6 +38,7 @@ type held struct {
 type judgement struct {
 	byID  map[string]*held
 	at    map[exposure.Endpoint][]string // IDs by endpoint
+	owner map[string]string              // who told a finding of Self first
 	dirty bool                           // the whole host is to be judged anew
 	asked time.Time                      // when it was last
 	full  bool
@@ -54,6 +55,7 @@ const hostPace = time.Second
 
 func (j *judgement) init() {
 	j.byID, j.at = map[string]*held{}, map[exposure.Endpoint][]string{}
+	j.owner = map[string]string{}
 }
 
 // findingID tells apart endpoints of several namespaces.
@@ -79,6 +81,9 @@ func (e *Engine) judge(ep exposure.Endpoint, c drift.Change, source string, at t
 func (e *Engine) meet(now []exposure.Finding, ep exposure.Endpoint, group string, c drift.Change, source string, at time.Time) {
 	holds := map[string]bool{}
 	for i := range now {
+		if e.others(&now[i], ep, group) {
+			continue
+		}
 		id := group + "/" + findingID(&now[i], ep)
 		holds[id] = true
 		e.holds(id, &now[i], ep, group, c, source, at)
@@ -88,6 +93,17 @@ func (e *Engine) meet(now []exposure.Finding, ep exposure.Endpoint, group string
 			e.fails(id, h, c, at)
 		}
 	}
+}
+
+// others: a finding that an audit and the watch itself both have is told by
+// whoever had it first.
+func (e *Engine) others(f *exposure.Finding, ep exposure.Endpoint, group string) bool {
+	owner := e.judged.owner[f.ID]
+	return owner != "" && owner != group && e.aboutSelf(ep)
+}
+
+func (e *Engine) aboutSelf(ep exposure.Endpoint) bool {
+	return ep.NetNS == e.o.Self || ep == exposure.Endpoint{}
 }
 
 // holds: a finding is there.
@@ -126,6 +142,9 @@ func (e *Engine) raise(id string, h *held) {
 	h.silent = h.finding.Severity.Rank() < e.o.Notify.Rank()
 	e.judged.byID[id] = h
 	e.judged.at[h.at] = append(e.judged.at[h.at], id)
+	if e.aboutSelf(h.at) {
+		e.judged.owner[h.finding.ID] = h.group
+	}
 }
 
 // fails: a finding is there no more.
@@ -148,6 +167,9 @@ func (e *Engine) clearOf(h *held) time.Duration {
 
 func (e *Engine) forget(id string, h *held) {
 	delete(e.judged.byID, id)
+	if e.judged.owner[h.finding.ID] == h.group && e.aboutSelf(h.at) {
+		delete(e.judged.owner, h.finding.ID)
+	}
 	e.judged.full = false
 	ids := slices.DeleteFunc(e.judged.at[h.at], func(o string) bool { return o == id })
 	if len(ids) == 0 {
@@ -228,11 +250,7 @@ func (e *Engine) Rejudge(at time.Time) {
 	for ep, rows := range e.rows {
 		e.judge(ep, drift.Change{Kind: drift.Opened, Endpoint: ep, After: copySocket(&rows[0].sock), At: at}, listing, at)
 	}
-	for ep := range e.judged.at {
-		if len(e.rows[ep]) == 0 && ep != (exposure.Endpoint{}) {
-			e.judge(ep, drift.Change{Kind: drift.Closed, Endpoint: ep, At: at}, listing, at)
-		}
-	}
+	e.orphans(at)
 	e.judged.dirty, e.judged.asked = true, time.Time{}
 }
 
@@ -246,7 +264,7 @@ func (e *Engine) Found(job string, now []exposure.Finding, at time.Time) {
 // report gives a finding to the record and, if it is grave enough, the sinks.
 func (e *Engine) report(h *held, at time.Time, over bool) {
 	id := noticeID(h, over)
-	e.out.Verdicts = append(e.out.Verdicts, Verdict{Finding: h.finding, Since: h.began, At: at, Resolved: over, NoticeID: id})
+	e.out.Verdicts = append(e.out.Verdicts, Verdict{Finding: h.finding, Since: h.began, At: at, Resolved: over, NoticeID: id, Group: h.group, Place: h.at})
 	if h.silent {
 		return
 	}

@@ -17,6 +17,8 @@ const (
 // Options say how changes are joined and judged.
 type Options struct {
 	Host string
+	// Self is the namespace that jobs (audits) are about.
+	Self string
 	// Settle is how long a closing waits for the same program to come back;
 	// 0 tells each closing at once.
 	Settle time.Duration

@@ -36,6 +36,9 @@ type Events interface {
 // Job is something done by the clock beside the watch.
 type Job struct {
 	Name string
+	// Group is whose findings it brings; several jobs may share one. Empty:
+	// Name.
+	Group string
 	// Next is when to run it the next time; zero never again.
 	Next func(after time.Time) time.Time
 	// Run gives all findings that hold now.
@@ -303,7 +306,7 @@ func (r *loop) job(ctx context.Context, j *Job) {
 				return
 			}
 			now := time.Now()
-			e.Found(j.Name, found, now)
+			e.Found(orText(j.Group, j.Name), found, now)
 			e.Tick(now)
 		}
 		select {

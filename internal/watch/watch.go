@@ -44,6 +44,9 @@ type Verdict struct {
 	At       time.Time // when it was told, or was over
 	Resolved bool
 	NoticeID string
+	// Group is who found it and Place where: what Resume wants back.
+	Group string
+	Place exposure.Endpoint
 }
 
 // Out is what an engine has to say, in order.
