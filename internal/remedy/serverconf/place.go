@@ -60,6 +60,13 @@ func atPorts(ports []uint16, addrs []netip.Addr) (out []netip.AddrPort) {
 	return out
 }
 
+func onlyAddrs(texts ...string) (out []netip.Addr) {
+	for _, t := range texts {
+		out = append(out, netip.MustParseAddr(t))
+	}
+	return out
+}
+
 // target is what a socket's addresses become.
 type target struct {
 	old map[netip.Addr]bool // addresses that the socket binds
@@ -201,6 +208,9 @@ func (v *view) unexplained(places []place, t *target) string {
 func (v *view) replace(p *place, hits []netip.AddrPort, t *target, all []place) (splice, []string, error) {
 	want := slices.DeleteFunc(t.of(hits), func(a netip.Addr) bool { return boundElsewhere(all, p, netip.AddrPortFrom(a, v.s.Port)) })
 	keep, notes := p.others(hits)
+	if !v.hasIPv6() {
+		keep = slices.DeleteFunc(keep, func(b netip.AddrPort) bool { return b.Addr() == netip.IPv6Unspecified() })
+	}
 	if len(t.of(hits)) == 0 {
 		return splice{}, nil, v.decline("none of the addresses to bind is of the family of %s", p.where())
 	}

@@ -25,7 +25,7 @@ type setup struct {
 // server is one that this package knows.
 type server struct {
 	name     string
-	programs []string // names of its executable, or patterns of path.Match
+	programs []string // names of its executable
 	read     func(*view) (*setup, error)
 }
 
@@ -35,6 +35,14 @@ func servers() []server {
 	return []server{
 		{"nginx", []string{"nginx"}, readNginx},
 		{"sshd", []string{"sshd"}, readSSHD},
+		{"apache", []string{"apache2", "httpd"}, readApache},
+		{"haproxy", []string{"haproxy"}, readHAProxy},
+		{"lighttpd", []string{"lighttpd"}, readLighttpd},
+		{"memcached", []string{"memcached"}, readMemcached},
+		{"dnsmasq", []string{"dnsmasq"}, readDnsmasq},
+		{"named", []string{"named"}, readNamed},
+		{"postgresql", []string{"postgres", "postmaster"}, readPostgres},
+		{"mysql", []string{"mysqld", "mariadbd"}, readMySQL},
 		{"redis", []string{"redis-server", "valkey-server", "redis-sentinel", "keydb-server"}, readRedis},
 	}
 }
@@ -60,15 +68,11 @@ func known(s *exposure.Socket) (server, bool) {
 	return server{}, false
 }
 
-// isProgram compares by the executable, else by the process name, which the
-// kernel cuts to 15 bytes.
+// isProgram compares by the executable, and by the process name, which the
+// kernel cuts to 15 bytes: an executable may have several names
+// (redis-server is a link to redis-check-rdb).
 func isProgram(p *exposure.Process, name string) bool {
-	if p.Exe != "" {
-		ok, _ := path.Match(name, path.Base(p.Exe))
-		return ok
-	}
-	ok, _ := path.Match(name, p.Name)
-	return ok || len(p.Name) == 15 && strings.HasPrefix(name, p.Name)
+	return path.Base(p.Exe) == name || p.Name == name || len(p.Name) == 15 && strings.HasPrefix(name, p.Name)
 }
 
 // Rebind plans the edits that bind a socket's server to the given addresses

@@ -144,6 +144,25 @@ func (v *view) read(name string) (*file, error) {
 	return f, nil
 }
 
+// started is a file as it is without the edits of an overlay: what the process
+// that runs was started with.
+func (v *view) started(f *file) *file {
+	root := v.root
+	for {
+		o, is := root.(overlay)
+		if !is {
+			break
+		}
+		root = o.Root
+	}
+	old, err := readSmall(root, f.path)
+	if err != nil {
+		return f
+	}
+	old.path = f.path
+	return old
+}
+
 func (v *view) unreadable(name string, err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -267,6 +286,18 @@ func parentOf(root Root, pid int) int {
 	}
 	n, _ := strconv.Atoi(fields[1])
 	return n
+}
+
+// hasIPv6 reports whether the process's namespace knows IPv6: a wildcard that
+// stood for both families must not be written out for one that is not there.
+// Where nothing tells, it is believed to be there.
+func (v *view) hasIPv6() bool {
+	net := "/proc/" + strconv.Itoa(v.proc.PID) + "/net"
+	if _, err := v.root.Stat(net); err != nil {
+		return true
+	}
+	b, err := v.root.ReadFile(net + "/if_inet6")
+	return err == nil && len(b) > 0
 }
 
 // newView looks at the process behind a socket.
