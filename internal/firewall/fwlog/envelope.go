@@ -64,9 +64,12 @@ func (p *Parser) relayed(l *line) {
 	if len(l.msg) < 20 || l.when == 0 || !letter(l.msg[0]) && l.msg[0] != '<' && !digit(l.msg[0]) {
 		return
 	}
+	b, pri := priority(l.msg)
+	if !pri && !stampLike(b) {
+		return
+	}
 	inner := *l
 	inner.tag, inner.process = nil, false
-	b, pri := priority(l.msg)
 	if pri {
 		if rest, ok := p.rfc5424(b, &inner); ok {
 			inner.msg, inner.body = rest, uptime(rest)

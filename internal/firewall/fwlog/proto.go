@@ -17,6 +17,12 @@ const (
 
 // parseProto reads an IANA protocol number or name, in any case, all of b.
 func parseProto(b []byte) (uint8, bool) {
+	switch string(b) { // as netfilter writes nearly all
+	case "TCP":
+		return protoTCP, true
+	case "UDP":
+		return protoUDP, true
+	}
 	if len(b) > 0 && digit(b[0]) {
 		return parseByte(b)
 	}

@@ -31,6 +31,12 @@ func (p *Parser) stamp(b []byte) (when int64, size int) {
 	return when, size
 }
 
+// stampLike tells, quickly, of most texts without a time at the start that
+// there is none.
+func stampLike(b []byte) bool {
+	return len(b) >= 14 && (digit(b[0]) || letter(b[0]) && (b[3] == ' ' || b[3] == '/' || b[3] == ','))
+}
+
 // stampEnds tells whether a time that was read up to n cannot go on there:
 // not with a fraction, a zone or a year.
 func stampEnds(b []byte, n int) bool {
@@ -69,18 +75,18 @@ type clock struct {
 //	jan/02/2006 15:04:05                  RouterOS
 func (c *clock) read() bool {
 	b := c.rest
-	if len(b) < 14 {
+	if !stampLike(b) {
 		return false
 	}
 	switch {
 	case digit(b[0]):
 		return c.numeric()
-	case b[3] == ' ' && letter(b[0]):
+	case b[3] == ' ':
 		if weekday(b[:3]) {
 			return c.weekday()
 		}
 		return c.month3() && c.syslog()
-	case b[3] == '/' && letter(b[0]):
+	case b[3] == '/':
 		return c.month3() && c.skip('/') && c.num(2, &c.day) && c.skip('/') && c.num(4, &c.year) && c.skip(' ') && c.hms()
 	case b[3] == ',' && weekday(b[:3]): // RFC 2822
 		c.rest = trimLeft(b[4:])
