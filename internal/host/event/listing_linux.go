@@ -30,12 +30,18 @@ type listing struct {
 	// destroyed brings the cookies of ended sockets (SourceDestroy); nil
 	// without.
 	destroyed chan destroyed
+	cookies   map[uint64]uint64 // inodes of known, by cookie
+	past      recent            // cookies of those told as closed
 	drops     counter
 	label     string
 }
 
+func newListing(o Options, label string) *listing {
+	return &listing{o: o, label: label, spaces: map[string]*space{}, known: map[uint64]Event{}, cookies: map[uint64]uint64{}}
+}
+
 func openListing(ctx context.Context, o Options) (source, []exposure.Gap, error) {
-	l := &listing{o: o, label: SourceListing, spaces: map[string]*space{}, known: map[uint64]Event{}}
+	l := newListing(o, SourceListing)
 	gaps, err := l.start(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -183,6 +189,8 @@ func (l *listing) tell(ctx context.Context, now map[uint64]entry, fn func(Event)
 func (l *listing) closed(inode uint64, fn func(Event) error) error {
 	e := l.known[inode]
 	delete(l.known, inode)
+	delete(l.cookies, e.Cookie)
+	l.past.add(e.Cookie)
 	e.Kind, e.At, e.Source = Closed, time.Now().UTC(), l.label
 	return fn(e)
 }
@@ -210,7 +218,7 @@ func (l *listing) opened(ctx context.Context, now map[uint64]entry, fresh []uint
 		default:
 			e.Socket.OwnerUnknown = "it ended before its holder could be looked up"
 		}
-		l.known[inode] = e
+		l.known[inode], l.cookies[e.Cookie] = e, inode
 		if err := fn(e); err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ type space struct {
 	// kernel may have chosen: those of clients rarely live for two.
 	doubtful map[uint64]bool
 	last     map[uint64]entry // the last whole listing
+	subflows map[uint64]bool  // cookies of TCP sockets that MPTCP listens by
 	ended    *groups          // nil where it does not listen for ends
 }
 
@@ -53,6 +54,9 @@ func (l *listing) dial(f host.Space) *space {
 		s.conn = conn
 		s.low, s.high = portRange()
 		s.sources = requests()
+		if l.destroyed != nil {
+			return l.join(s)
+		}
 		return nil
 	})
 	return s
@@ -62,6 +66,10 @@ func (s *space) close() {
 	if s.conn != nil {
 		_ = s.conn.Close()
 		s.conn = nil
+	}
+	if s.ended != nil {
+		s.ended.close()
+		s.ended = nil
 	}
 }
 
@@ -120,14 +128,14 @@ func (s *space) list(ctx context.Context, now map[uint64]entry) {
 	if s.conn == nil {
 		return
 	}
-	d := &dump{space: s, doubtful: map[uint64]bool{}, found: map[uint64]entry{}}
+	d := &dump{space: s, doubtful: map[uint64]bool{}, found: map[uint64]entry{}, subflows: map[uint64]bool{}}
 	err := d.run(ctx)
 	if err != nil {
 		for inode, e := range s.last {
 			d.found[inode] = e
 		}
 	} else {
-		s.doubtful = d.doubtful
+		s.doubtful, s.subflows = d.doubtful, d.subflows
 	}
 	s.last = d.found
 	for inode, e := range d.found {
@@ -140,7 +148,7 @@ type dump struct {
 	space    *space
 	found    map[uint64]entry
 	doubtful map[uint64]bool
-	subflows bool
+	subflows map[uint64]bool
 }
 
 func (d *dump) run(ctx context.Context) error {
@@ -149,7 +157,7 @@ func (d *dump) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if !d.subflows {
+	if len(d.subflows) == 0 {
 		return nil
 	}
 	for _, f := range []sockdiag.Family{sockdiag.INET, sockdiag.INET6} {
@@ -183,7 +191,7 @@ func (d *dump) add(p sockdiag.Protocol, s *sockdiag.Socket) {
 		return
 	}
 	if p == sockdiag.TCP && string(s.ULP) == "mptcp" {
-		d.subflows = true
+		d.subflows[s.Cookie] = true
 		return
 	}
 	e := entry{socket: plain(d.space.NetNS, p, s), cookie: s.Cookie}
@@ -221,9 +229,3 @@ func zoned(ip netip.Addr, device string) netip.Addr {
 	}
 	return ip.WithZone(device)
 }
-
-type groups struct{}
-
-type destroyed struct{}
-
-func (l *listing) ended(destroyed, func(Event) error) error { return nil }

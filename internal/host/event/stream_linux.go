@@ -20,6 +20,7 @@ type way struct {
 func ways() []way {
 	return []way{
 		{SourceBPF, openTracing},
+		{SourceDestroy, openDestroy},
 		{SourceListing, openListing},
 	}
 }
