@@ -19,8 +19,8 @@ type cell struct {
 	svcs     []uint32
 	from, to end
 	stat     pair
-	clients  map[uint32]uint64 // with their flows
-	servers  map[uint32]uint64
+	clients  []uint32 // in the order of addresses, see settle
+	servers  []uint32
 	rows     []row
 	parts    []*cell // that it was joined from; rows are theirs until gathered
 	why      []string
@@ -31,7 +31,7 @@ type cell struct {
 type end struct {
 	area  area
 	any   bool   // not limited
-	hosts bitset // known hosts of one's own in it
+	hosts places // known hosts of one's own in it
 	far   bool   // has hosts of the internet in it
 	wide  bool   // has all the internet in it
 	named int    // hosts of the internet that are in it by name
@@ -58,14 +58,15 @@ func (e *evidence) cells() []*cell {
 		k := key{r.svc, e.clientSide(r), e.sideOf(r.server)}
 		c := byKey[k]
 		if c == nil {
-			c = &cell{svcs: []uint32{r.svc}, clients: map[uint32]uint64{}, servers: map[uint32]uint64{}, v4: k.from.v4}
+			c = &cell{svcs: []uint32{r.svc}, v4: k.from.v4}
 			byKey[k] = c
 			list = append(list, c)
 		}
 		c.add(r)
 	}
 	kept := list[:0]
-	for _, c := range e.affordable(list) {
+	for _, c := range list {
+		e.settle(c)
 		if why := e.thin(c); why != "" {
 			for _, r := range c.rows {
 				e.leaveOut(r, why)
@@ -78,30 +79,12 @@ func (e *evidence) cells() []*cell {
 	return kept
 }
 
-// mostWords bounds the memory of all cells' sets of hosts, in words.
-const mostWords = 16 << 20
-
-// affordable leaves out the lightest cells where there are more than memory is
-// allowed for: with many hosts and many services, which no real need makes.
-func (e *evidence) affordable(list []*cell) []*cell {
-	most := max(mostWords/(2*len(e.known)/64+2), 4*mostCells)
-	if len(list) <= most {
-		return list
-	}
-	slices.SortStableFunc(list, func(a, b *cell) int { return cmp.Compare(b.stat.ok, a.stat.ok) })
-	for _, c := range list[most:] {
-		e.tooLight(c)
-	}
-	return list[:most]
-}
-
 // gather gives a joined cell the rows of its parts.
-func (c *cell) gather() {
+func (e *evidence) gather(c *cell) {
 	if c.rows != nil {
 		return
 	}
 	stat := c.stat
-	c.clients, c.servers = map[uint32]uint64{}, map[uint32]uint64{}
 	for todo := slices.Clone(c.parts); len(todo) > 0; {
 		p := todo[len(todo)-1]
 		todo = append(todo[:len(todo)-1], p.parts...)
@@ -110,13 +93,21 @@ func (c *cell) gather() {
 		}
 	}
 	c.stat = stat
+	e.settle(c)
 }
 
 func (c *cell) add(r row) {
 	c.rows = append(c.rows, r)
 	c.stat.merge(r.pair)
-	c.clients[r.client] += r.ok
-	c.servers[r.server] += r.ok
+}
+
+// settle counts who the clients and servers are, once all rows are there.
+func (e *evidence) settle(c *cell) {
+	c.clients, c.servers = make([]uint32, len(c.rows)), make([]uint32, len(c.rows))
+	for i, r := range c.rows {
+		c.clients[i], c.servers[i] = r.client, r.server
+	}
+	c.clients, c.servers = e.inOrder(c.clients), e.inOrder(c.servers)
 }
 
 // thin tells why a cell is no evidence of a need: few connections on one
@@ -150,8 +141,7 @@ func (e *evidence) generalise(c *cell) {
 	c.to = e.endOf(c, c.servers, false)
 }
 
-func (e *evidence) endOf(c *cell, hosts map[uint32]uint64, client bool) end {
-	ids := e.inOrder(hosts)
+func (e *evidence) endOf(c *cell, ids []uint32, client bool) end {
 	s := e.sideOf(ids[0])
 	switch {
 	case e.level.any && client:
@@ -166,23 +156,18 @@ func (e *evidence) endOf(c *cell, hosts map[uint32]uint64, client bool) end {
 	return e.exact(ids)
 }
 
-// inOrder are a map's hosts in the order of their addresses.
-func (e *evidence) inOrder(hosts map[uint32]uint64) []uint32 {
-	ids := make([]uint32, 0, len(hosts))
-	for id := range hosts {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b uint32) int { return e.hosts[a].Compare(e.hosts[b]) })
-	return ids
+// inOrder sorts hosts by their addresses, each once, in place.
+func (e *evidence) inOrder(ids []uint32) []uint32 {
+	slices.SortFunc(ids, func(a, b uint32) int { return cmp.Compare(e.rank[a], e.rank[b]) })
+	return slices.Clip(slices.Compact(ids))
 }
 
+// exact is the hosts themselves.
 func (e *evidence) exact(ids []uint32) end {
-	out := end{hosts: newBits(len(e.known))}
+	out := end{hosts: e.placesOf(ids)}
 	for _, id := range ids {
 		out.area = append(out.area, single(e.hosts[id]))
-		if e.home.internal(e.hosts[id]) {
-			e.mark(out.hosts, id)
-		} else {
+		if !e.home.internal(e.hosts[id]) {
 			out.far = true
 			out.named++
 		}
@@ -190,14 +175,26 @@ func (e *evidence) exact(ids []uint32) end {
 	return out
 }
 
-func (e *evidence) anyEnd(v4 bool) end {
-	out := end{any: true, hosts: newBits(len(e.known)), far: true, wide: true, text: "anybody"}
-	for _, id := range e.known {
-		if e.hosts[id].Is4() == v4 {
-			e.mark(out.hosts, id)
+// family are all known hosts of IPv4, or of IPv6: the one stand before the other.
+func (e *evidence) family(v4 bool) places {
+	n, _ := slices.BinarySearchFunc(e.known, false, func(id uint32, _ bool) int {
+		if e.hosts[id].Is4() {
+			return -1
 		}
+		return 1
+	})
+	r := run{0, uint32(n)}
+	if !v4 {
+		r = run{uint32(n), uint32(len(e.known))}
 	}
-	return out
+	if r.lo == r.hi {
+		return nil
+	}
+	return places{r}
+}
+
+func (e *evidence) anyEnd(v4 bool) end {
+	return end{any: true, hosts: e.family(v4), far: true, wide: true, text: "anybody"}
 }
 
 // manyServers: so many of a segment's hosts serve that the others, and those
@@ -209,10 +206,7 @@ func (e *evidence) manyServers(c *cell, seg, n int) bool {
 
 func (e *evidence) segmentEnd(c *cell, i, n int, what string) end {
 	seg := e.seg.list[i]
-	out := end{area: seg.area, hosts: newBits(len(e.known)), text: seg.name}
-	for _, id := range seg.hosts {
-		e.mark(out.hosts, id)
-	}
+	out := end{area: seg.area, hosts: seg.places, text: seg.name}
 	if e.level.private && what == "clients" {
 		return e.homeEnd(seg.v4)
 	}
@@ -229,15 +223,10 @@ func title(s *segment) string {
 
 // homeEnd is every network of one's own.
 func (e *evidence) homeEnd(v4 bool) end {
-	out := end{hosts: newBits(len(e.known)), text: "own networks"}
+	out := end{hosts: e.family(v4), text: "own networks"}
 	for _, p := range e.home.own {
 		if p.Addr().Is4() == v4 {
 			out.area = out.area.union(areaOf(p))
-		}
-	}
-	for _, id := range e.known {
-		if e.hosts[id].Is4() == v4 {
-			e.mark(out.hosts, id)
 		}
 	}
 	return out
@@ -256,9 +245,9 @@ func (e *evidence) farEnd(c *cell, ids []uint32, v4, client bool) end {
 			what = "clients"
 		}
 		c.why = append(c.why, fmt.Sprintf("%d public %s in %d networks: new ones will come", len(ids), what, len(nets)))
-		return end{area: e.home.internet(v4), hosts: newBits(len(e.known)), far: true, wide: true, text: "the internet"}
+		return end{area: e.home.internet(v4), far: true, wide: true, text: "the internet"}
 	}
-	out := end{hosts: newBits(len(e.known)), far: true, named: len(ids)}
+	out := end{far: true, named: len(ids)}
 	small := 24
 	if !v4 {
 		small = 64
@@ -283,7 +272,7 @@ func (e *evidence) worthInternet(c *cell, client bool) bool {
 		t := e.far[id]
 		if client {
 			t = tries{}
-			for server := range c.servers {
+			for _, server := range c.servers {
 				near := e.near[[2]uint32{id, server}]
 				t.open, t.shut = t.open+near.open, t.shut+near.shut
 			}
@@ -294,20 +283,6 @@ func (e *evidence) worthInternet(c *cell, client bool) bool {
 	}
 	return true
 }
-
-// bitset is a set of known hosts, by their place among them.
-type bitset []uint64
-
-func newBits(n int) bitset { return make(bitset, (n+63)/64) }
-
-// mark puts a known host into a set.
-func (e *evidence) mark(b bitset, id uint32) {
-	if i, ok := e.place[id]; ok {
-		b.set(i)
-	}
-}
-
-func (b bitset) set(i uint32) { b[i/64] |= 1 << (i % 64) }
 
 // compareCells orders cells by weight, then by what they are.
 func (e *evidence) compareCells(a, b *cell) int {

@@ -54,7 +54,7 @@ func (e *evidence) deadDoors(cells []*cell) map[uint32][]deadDoor {
 	type key struct{ svc, server uint32 }
 	doors := map[key]*deadDoor{}
 	lives := map[key]bool{}
-	for k, p := range e.pairs {
+	for k, p := range e.each {
 		at := key{k.svc, k.server}
 		if p.ok > 0 {
 			lives[at] = true

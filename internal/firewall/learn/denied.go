@@ -68,7 +68,7 @@ func (l *Learner) proposals() ([]Proposal, *Report) {
 	slices.SortFunc(cells, e.compareCells)
 	cells = e.mergeSame(cells)
 	for _, c := range cells {
-		c.gather()
+		e.gather(c)
 	}
 	slices.SortFunc(cells, e.compareNeed)
 	out := make([]Proposal, 0, len(cells))

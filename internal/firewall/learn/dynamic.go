@@ -66,8 +66,8 @@ func add(list []string, s string) []string {
 // none.
 func (a *agreements) kindOf(r row, s service) string {
 	switch between := a.between[endsOf(r.client, r.server)]; {
-	case r.media != "":
-		return r.media
+	case r.media != noMedia:
+		return r.media.kind()
 	case slices.Contains(a.serves[r.server], "msrpc") && s.proto == tcp && s.port >= 49152:
 		return "msrpc"
 	case s.proto == udp && slices.Contains(a.speaks[r.client], "sip") && slices.Contains(a.speaks[r.server], "sip"):
@@ -112,7 +112,7 @@ func (e *evidence) nameDynamic() {
 		if kind == "" && unsteady[door{r.server, s.proto, 0}] >= nameless {
 			kind = "-" // agreed, nobody knows how
 		}
-		if kind == "" || kind != "msrpc" && r.media == "" && (uses[d].steady() || e.registered(s)) {
+		if kind == "" || kind != "msrpc" && r.media == noMedia && (uses[d].steady() || e.registered(s)) {
 			continue
 		}
 		kinds[i] = kind

@@ -10,16 +10,19 @@ type evidence struct {
 	*Learner
 	home  *home
 	rows  []row
-	known []uint32          // hosts of one's own that were seen to live
-	place map[uint32]uint32 // of each in known
-	// clientOf are the services that a host uses, serverOf those it serves.
-	clientOf, serverOf map[uint32]map[uint32]bool
-	seg                *segments
-	weights            weights
-	spread             map[purpose]bool
-	report             *Report
-	level              level
-	window             int64 // nanoseconds
+	known []uint32 // hosts of one's own that were seen to live
+	place []uint32 // of each in known, by host; nowhereKnown
+	rank  []uint32 // of each host in the order of addresses
+	// roles are the services that a host uses, and (highest bit of the service)
+	// those it serves: host<<32 | service, sorted.
+	roles   []uint64
+	roams   [2]*end // see roamEnd: IPv6, IPv4
+	seg     *segments
+	weights weights
+	spread  map[purpose]bool
+	report  *Report
+	level   level
+	window  int64 // nanoseconds
 	// far are pairs with servers of the internet, by service; near those of its
 	// clients with one's own servers, by service and server.
 	far    map[uint32]tries
@@ -37,9 +40,24 @@ type row struct {
 
 // compareRows puts rows in an order that does not depend on chance: by
 // service, client, server as values, not as numbers given on arrival.
-func (l *Learner) compareRows(a, b row) int {
-	x, y := l.list[a.svc], l.list[b.svc]
-	return cmp.Or(compareServices(x, y), l.hosts[a.client].Compare(l.hosts[b.client]), l.hosts[a.server].Compare(l.hosts[b.server]))
+func (e *evidence) compareRows(a, b row) int {
+	if a.svc != b.svc {
+		return compareServices(e.list[a.svc], e.list[b.svc])
+	}
+	return cmp.Or(cmp.Compare(e.rank[a.client], e.rank[b.client]), cmp.Compare(e.rank[a.server], e.rank[b.server]))
+}
+
+// rankHosts finds each host's place in the order of addresses.
+func (l *Learner) rankHosts() []uint32 {
+	ids, rank := make([]uint32, len(l.hosts)), make([]uint32, len(l.hosts))
+	for i := range ids {
+		ids[i] = uint32(i)
+	}
+	slices.SortFunc(ids, func(a, b uint32) int { return l.hosts[a].Compare(l.hosts[b]) })
+	for i, id := range ids {
+		rank[id] = uint32(i)
+	}
+	return rank
 }
 
 func compareServices(x, y service) int {
@@ -47,17 +65,17 @@ func compareServices(x, y service) int {
 		cmp.Compare(x.kind, y.kind), cmp.Compare(x.from, y.from))
 }
 
-func (l *Learner) sorted() []row { return l.sortedIf(func(row) bool { return true }) }
+func (e *evidence) sorted() []row { return e.sortedIf(func(row) bool { return true }) }
 
 // sortedIf are the pairs that are wanted.
-func (l *Learner) sortedIf(want func(row) bool) []row {
+func (e *evidence) sortedIf(want func(row) bool) []row {
 	var rows []row
-	for k, p := range l.pairs {
+	for k, p := range e.each {
 		if r := (row{k, p}); want(r) {
 			rows = append(rows, r)
 		}
 	}
-	slices.SortFunc(rows, l.compareRows)
+	slices.SortFunc(rows, e.compareRows)
 	return rows
 }
 
@@ -96,37 +114,41 @@ func (e *evidence) icmpNoise(r row) bool {
 	return false
 }
 
+// nowhereKnown is the place of a host that is not one of the known.
+const nowhereKnown = ^uint32(0)
+
+// serving marks a service in a host's roles as one that it serves.
+const serving = 1 << 31
+
 // learnHosts notes who lives and what they use.
 func (e *evidence) learnHosts() {
-	e.clientOf, e.serverOf = map[uint32]map[uint32]bool{}, map[uint32]map[uint32]bool{}
-	seen := map[uint32]bool{}
-	note := func(id uint32) {
-		if !seen[id] && e.home.internal(e.hosts[id]) {
-			seen[id] = true
+	e.known, e.roles = nil, make([]uint64, 0, 2*len(e.rows))
+	e.place = make([]uint32, len(e.hosts))
+	for i := range e.place {
+		e.place[i] = nowhereKnown
+	}
+	note := func(id uint32) bool {
+		if e.place[id] == nowhereKnown && e.home.internal(e.hosts[id]) {
+			e.place[id] = 0
 			e.known = append(e.known, id)
 		}
+		return e.place[id] == 0
 	}
 	for _, r := range e.rows {
-		note(r.client)
-		note(r.server)
-		addTo(e.clientOf, r.client, r.svc)
+		if note(r.client) {
+			e.roles = append(e.roles, uint64(r.client)<<32|uint64(r.svc))
+		}
 		// What goes round all hosts (monitors) tells nothing of what they are.
-		if !e.goesRound(r) {
-			addTo(e.serverOf, r.server, r.svc)
+		if note(r.server) && !e.goesRound(r) {
+			e.roles = append(e.roles, uint64(r.server)<<32|uint64(r.svc)|serving)
 		}
 	}
-	slices.SortFunc(e.known, func(a, b uint32) int { return e.hosts[a].Compare(e.hosts[b]) })
-	e.place = make(map[uint32]uint32, len(e.known))
+	slices.Sort(e.roles)
+	e.roles = slices.Clip(slices.Compact(e.roles))
+	slices.SortFunc(e.known, func(a, b uint32) int { return cmp.Compare(e.rank[a], e.rank[b]) })
 	for i, id := range e.known {
 		e.place[id] = uint32(i)
 	}
-}
-
-func addTo(m map[uint32]map[uint32]bool, k, v uint32) {
-	if m[k] == nil {
-		m[k] = map[uint32]bool{}
-	}
-	m[k][v] = true
 }
 
 // scans are who asked many doors that did not open.
@@ -137,9 +159,10 @@ type scans struct {
 	probe map[[2]uint32]bool // client, server
 	// wild: a client did so over many services and servers at once.
 	wild map[uint32]bool
-	// used by clients that scan nothing: (service, server).
+	// used by clients that scan nothing, too: (service, server) that a scanner
+	// found open.
 	used   map[[2]uint32]bool
-	failed map[uint32]int // doors asked in vain, by client
+	failed []int // doors asked in vain, by client
 }
 
 // Doors that must have stayed shut before a client counts as one who scans. A
@@ -152,40 +175,60 @@ const (
 	wildDoors    = 20
 )
 
+// findScans looks only at clients that asked enough in vain: of the internet's
+// many that knock once there is nothing to count.
 func (e *evidence) findScans(rows []row) *scans {
-	type score struct{ ok, failed int }
-	bySvc, byServer := map[[2]uint32]*score{}, map[[2]uint32]*score{}
-	byClient := map[uint32]*score{}
-	add := func(s *score, r row) {
-		if r.ok > 0 {
-			s.ok++
-		} else {
-			s.failed++
-		}
-	}
+	out := &scans{sweep: map[[2]uint32]bool{}, probe: map[[2]uint32]bool{}, wild: map[uint32]bool{}, used: map[[2]uint32]bool{}, failed: make([]int, len(e.hosts))}
+	asked := make([]score, len(e.hosts))
 	for _, r := range rows {
-		k, v := [2]uint32{r.client, r.svc}, [2]uint32{r.client, r.server}
-		for _, s := range []*score{get(bySvc, k), get(byServer, v), get(byClient, r.client)} {
-			add(s, r)
+		asked[r.client].add(r)
+	}
+	bySvc, byServer := map[[2]uint32]*score{}, map[[2]uint32]*score{}
+	for _, r := range rows {
+		if asked[r.client].failed >= min(sweepServers, probePorts, wildDoors) {
+			get(bySvc, [2]uint32{r.client, r.svc}).add(r)
+			get(byServer, [2]uint32{r.client, r.server}).add(r)
 		}
 	}
-	out := &scans{sweep: map[[2]uint32]bool{}, probe: map[[2]uint32]bool{}, wild: map[uint32]bool{}, used: map[[2]uint32]bool{}, failed: map[uint32]int{}}
 	for k, s := range bySvc {
 		out.sweep[k] = s.failed >= sweepServers && s.failed > s.ok
 	}
 	for k, s := range byServer {
 		out.probe[k] = s.failed >= probePorts && s.failed > s.ok
 	}
-	for c, s := range byClient {
-		out.failed[c] = s.failed
-		out.wild[c] = s.failed >= wildDoors && s.failed > s.ok
-	}
-	for _, r := range rows {
-		if r.ok > 0 && !out.suspect(r) {
-			out.used[[2]uint32{r.svc, r.server}] = true
+	for c, s := range asked {
+		if out.failed[c] = s.failed; s.failed >= wildDoors && s.failed > s.ok {
+			out.wild[uint32(c)] = true
 		}
 	}
+	out.findUsed(rows)
 	return out
+}
+
+// score counts doors that opened and that did not.
+type score struct{ ok, failed int }
+
+func (s *score) add(r row) {
+	if r.ok > 0 {
+		s.ok++
+	} else {
+		s.failed++
+	}
+}
+
+// findUsed notes which of the doors that scanners found open others use.
+func (s *scans) findUsed(rows []row) {
+	for _, r := range rows {
+		if r.ok > 0 && s.suspect(r) {
+			s.used[[2]uint32{r.svc, r.server}] = false
+		}
+	}
+	for _, r := range rows {
+		door := [2]uint32{r.svc, r.server}
+		if _, asked := s.used[door]; asked && r.ok > 0 && !s.suspect(r) {
+			s.used[door] = true
+		}
+	}
 }
 
 func get[K comparable, V any](m map[K]*V, k K) *V {

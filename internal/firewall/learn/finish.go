@@ -51,7 +51,7 @@ func (l *Learner) evidence() *evidence {
 	if l.opt.Heard != nil {
 		l.opt.Sources, l.opt.Losses, l.opt.Sampled = l.opt.Heard()
 	}
-	e := &evidence{Learner: l, home: l.findHome(), report: &Report{}, level: levelOf(l.opt.Tightness)}
+	e := &evidence{Learner: l, home: l.findHome(), report: &Report{}, level: levelOf(l.opt.Tightness), rank: l.rankHosts()}
 	e.report.Flows, e.report.Established = l.total.flows, l.total.ok
 	e.report.Local, e.report.Odd, e.report.Turned = l.total.local, l.total.odd, l.total.turned
 	e.report.Overflow, e.report.Home = l.overflow, e.home.guessed
@@ -74,7 +74,7 @@ func (e *evidence) nameLater() {
 	e.findSpread()
 	e.far = map[uint32]tries{}
 	e.near = map[[2]uint32]tries{}
-	for k, p := range e.pairs {
+	for k, p := range e.each {
 		switch at := [2]uint32{k.svc, k.server}; {
 		case !e.home.internal(e.hosts[k.server]):
 			e.far[k.svc] = e.far[k.svc].and(p)

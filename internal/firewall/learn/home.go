@@ -40,7 +40,7 @@ func (l *Learner) findHome() *home {
 func (l *Learner) commonest(h *home) (netip.Prefix, bool) {
 	weight := map[netip.Prefix]uint64{}
 	var all, away uint64
-	for k, p := range l.pairs {
+	for k, p := range l.each {
 		if p.ok == 0 {
 			continue
 		}

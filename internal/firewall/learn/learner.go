@@ -27,7 +27,8 @@ type Learner struct {
 	hosts []netip.Addr
 	svcs  map[service]uint32
 	list  []service
-	pairs map[pairKey]*pair
+	pairs map[pairKey]uint32 // number in slab
+	slab  [][]pair           // slabSize each, so that none of them moves
 
 	total       tally
 	first, last int64 // Unix nanoseconds; 0: none told
@@ -65,7 +66,7 @@ type pair struct {
 	days    uint64 // one bit for each day, modulo 64
 	badDays uint64
 	// media: the traffic itself was seen to be of this dynamic protocol.
-	media string
+	media media
 }
 
 // tally counts flows by what became of them.
@@ -76,7 +77,7 @@ func New(o Options) *Learner {
 	if o.MaxPairs <= 0 {
 		o.MaxPairs = DefaultMaxPairs
 	}
-	return &Learner{opt: o, ids: map[netip.Addr]uint32{}, svcs: map[service]uint32{}, pairs: map[pairKey]*pair{}}
+	return &Learner{opt: o, ids: map[netip.Addr]uint32{}, svcs: map[service]uint32{}, pairs: map[pairKey]uint32{}}
 }
 
 // Add takes a flow; it is not kept.
@@ -179,12 +180,31 @@ func (l *Learner) pair(s service, client, server netip.Addr) *pair {
 		v = l.id(server)
 	}
 	k := pairKey{l.svcID(s), c, v}
-	p := l.pairs[k]
-	if p == nil && !full {
-		p = &pair{}
-		l.pairs[k] = p
+	n, ok := l.pairs[k]
+	if !ok && full {
+		return nil
 	}
-	return p
+	if !ok {
+		n = uint32(len(l.pairs))
+		if n%slabSize == 0 {
+			l.slab = append(l.slab, make([]pair, slabSize))
+		}
+		l.pairs[k] = n
+	}
+	return &l.slab[n/slabSize][n%slabSize]
+}
+
+// slabSize is how many pairs' counters are made at once: without pointers in
+// them or to them, a million cost the garbage collector nothing.
+const slabSize = 1024
+
+// each goes through all pairs, in no order.
+func (l *Learner) each(yield func(pairKey, *pair) bool) {
+	for k, n := range l.pairs {
+		if !yield(k, &l.slab[n/slabSize][n%slabSize]) {
+			return
+		}
+	}
 }
 
 const day = int64(24 * time.Hour)
@@ -208,8 +228,8 @@ func (l *Learner) count(p *pair, f *exposure.Flow, n uint64, turned bool) {
 	if first == 0 {
 		bit = 0
 	}
-	if media := mediaOf(f.Service); media != "" {
-		p.media = media
+	if m := mediaOf(f.Service); m != noMedia {
+		p.media = m
 	}
 	switch {
 	case f.Action == "deny":
@@ -235,18 +255,28 @@ func (l *Learner) time(first, last int64, t time.Time) {
 
 // mediaOf reads what the traffic was seen to be where that is a connection
 // agreed in band.
-func mediaOf(service string) string {
+func mediaOf(service string) media {
 	for _, s := range strings.Split(service, ",") {
 		switch s {
 		case "ftp-data":
-			return "ftp"
+			return 1
 		case "tftp-data":
-			return "tftp"
+			return 2
 		case "rtp", "rtcp", "sip-media":
-			return "sip"
+			return 3
 		case "rtsp-media":
-			return "rtsp"
+			return 4
 		}
 	}
-	return ""
+	return noMedia
 }
+
+// media is a dynamic protocol that traffic was seen to be of: a number in
+// mediaKinds.
+type media uint8
+
+const noMedia media = 0
+
+var mediaKinds = [...]string{"", "ftp", "tftp", "sip", "rtsp"}
+
+func (m media) kind() string { return mediaKinds[m] }

@@ -13,7 +13,7 @@ const mostCells = 400
 const farHosts = 250
 
 func (e *evidence) endWeight(x *end) float64 {
-	return max(e.hostWeight(x.hosts, nil)+x.farWeight(), minWeight)
+	return max(e.weights.of(x.hosts)+x.farWeight(), minWeight)
 }
 
 func (x *end) farWeight() float64 {
@@ -28,7 +28,7 @@ func (e *evidence) unionWeight(x, y *end) float64 {
 	if !x.wide && !y.wide && !x.area.equal(y.area) {
 		far = min(x.farWeight()+y.farWeight(), farHosts)
 	}
-	return max(e.hostWeight(x.hosts, y.hosts)+far, minWeight)
+	return max(e.weights.either(x.hosts, y.hosts)+far, minWeight)
 }
 
 // doors is how much a cell opens.
@@ -108,15 +108,15 @@ func (e *evidence) join(parts ...*cell) *cell {
 }
 
 func joinEnds(list []*end) end {
-	out := end{hosts: slices.Clone(list[0].hosts)}
-	for _, x := range list {
+	var out end
+	hosts := make([]places, len(list))
+	for i, x := range list {
+		hosts[i] = x.hosts
 		out.far, out.any, out.wide = out.far || x.far, out.any || x.any, out.wide || x.wide
 		out.named += x.named
 		out.area = append(out.area, x.area...)
-		for i := range x.hosts {
-			out.hosts[i] |= x.hosts[i]
-		}
 	}
+	out.hosts = union(hosts...)
 	if out.area = out.area.normal(); out.any {
 		out.area = nil
 	}
@@ -186,7 +186,7 @@ func endKey(x *end) string {
 
 func (e *evidence) tooLight(c *cell) {
 	e.report.TooLight += c.stat.ok
-	c.gather()
+	e.gather(c)
 	for _, r := range c.rows {
 		if len(e.report.LeftOut) >= mostLeftOut {
 			return

@@ -33,21 +33,37 @@ func (e *evidence) dropOneOffs() {
 	clients, near := map[[2]uint32]int{}, map[neighbours]three{}
 	e.servers = map[[2]uint32]int{}
 	for _, r := range e.rows {
-		clients[[2]uint32{r.svc, r.server}]++
-		e.servers[[2]uint32{r.svc, r.client}]++
-		k := e.neighbours(r)
-		near[k] = near[k].with(r.client)
+		if e.home.internal(e.hosts[r.server]) {
+			clients[[2]uint32{r.svc, r.server}]++
+			k := e.neighbours(r)
+			near[k] = near[k].with(r.client)
+		}
 	}
+	e.countServers()
 	kept := e.rows[:0]
 	for _, r := range e.rows {
-		alone := clients[[2]uint32{r.svc, r.server}] == 1 && !e.goesRound(r) && near[e.neighbours(r)].n < 3
-		if alone && e.once(r.pair) && e.home.internal(e.hosts[r.server]) && !e.protects(r) && !e.agreed(r) {
+		if e.once(r.pair) && clients[[2]uint32{r.svc, r.server}] == 1 && !e.goesRound(r) && near[e.neighbours(r)].n < 3 && !e.protects(r) && !e.agreed(r) {
 			e.leaveOut(r, "one client, one occasion, and nobody else used that server so")
 			continue
 		}
 		kept = append(kept, r)
 	}
 	e.rows = kept
+}
+
+// countServers notes the clients that use many servers of one service. Rows are
+// in the order of services, then of clients.
+func (e *evidence) countServers() {
+	n := 0
+	for i, r := range e.rows {
+		if n++; i+1 < len(e.rows) && e.rows[i+1].svc == r.svc && e.rows[i+1].client == r.client {
+			continue
+		}
+		if n >= regulars {
+			e.servers[[2]uint32{r.svc, r.client}] = n
+		}
+		n = 0
+	}
 }
 
 // three are up to three different clients.
@@ -95,7 +111,7 @@ func (e *evidence) protects(r row) bool {
 }
 
 // agreed reports ports that were agreed in band, each used once by nature.
-func (e *evidence) agreed(r row) bool { return e.list[r.svc].kind != "" || r.media != "" }
+func (e *evidence) agreed(r row) bool { return e.list[r.svc].kind != "" || r.media != noMedia }
 
 const mostLeftOut = 200
 

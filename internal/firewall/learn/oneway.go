@@ -54,7 +54,7 @@ func (e *evidence) oneWayCells() []*cell {
 	e.asking = true
 	cells := e.mergeSame(e.cells())
 	for _, c := range cells {
-		c.gather()
+		e.gather(c)
 	}
 	slices.SortFunc(cells, e.compareCells)
 	return cells

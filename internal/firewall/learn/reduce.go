@@ -103,7 +103,7 @@ func (e *evidence) reduce(cells []*cell) []*cell {
 	}
 	slices.SortFunc(m.cells, e.compareCells)
 	for _, c := range m.cells {
-		c.gather()
+		e.gather(c)
 	}
 	return m.cells
 }

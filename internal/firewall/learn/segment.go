@@ -12,6 +12,8 @@ type segment struct {
 	area  area
 	v4    bool
 	hosts []uint32 // known hosts in it
+	// places are its hosts among the known ones.
+	places places
 }
 
 // segments finds the segment of every host of one's own.
@@ -42,7 +44,7 @@ func (e *evidence) findSegments() *segments {
 	}
 	for _, group := range split(rest, func(id uint32) netip.Prefix { return wide(e.hosts[id]) }) {
 		for _, seg := range e.branch(group) {
-			s.add(&segment{area: seg.area, v4: seg.v4, hosts: seg.hosts})
+			s.add(e, &segment{area: seg.area, v4: seg.v4, hosts: seg.hosts})
 		}
 	}
 	return s
@@ -63,12 +65,13 @@ func (s *segments) addStated(e *evidence, seg *segment) {
 			}
 		}
 		if len(part.hosts) > 0 {
-			s.add(part)
+			s.add(e, part)
 		}
 	}
 }
 
-func (s *segments) add(seg *segment) {
+func (s *segments) add(e *evidence, seg *segment) {
+	seg.places = e.placesOf(seg.hosts)
 	for _, id := range seg.hosts {
 		s.of[id] = len(s.list)
 	}
@@ -236,11 +239,9 @@ func (b *block) join(o *block, up netip.Prefix) *block {
 func (e *evidence) usesOf(ids []uint32) map[uint32]int {
 	uses := map[uint32]int{}
 	for _, id := range ids {
-		for svc := range e.clientOf[id] {
-			uses[svc]++
-		}
-		for svc := range e.serverOf[id] {
-			uses[svc|1<<31]++
+		at, _ := slices.BinarySearch(e.roles, uint64(id)<<32)
+		for ; at < len(e.roles) && e.roles[at]>>32 == uint64(id); at++ {
+			uses[uint32(e.roles[at])]++
 		}
 	}
 	return uses

@@ -66,7 +66,20 @@ func (e *evidence) clientSide(r row) side {
 // roamEnd is all networks of one's own in which hosts were seen, but those that
 // the policy names.
 func (e *evidence) roamEnd(v4 bool) end {
-	out := end{hosts: newBits(len(e.known)), text: "own networks"}
+	i := 0
+	if v4 {
+		i = 1
+	}
+	if e.roams[i] == nil {
+		out := e.findRoam(v4)
+		e.roams[i] = &out
+	}
+	return *e.roams[i]
+}
+
+func (e *evidence) findRoam(v4 bool) end {
+	out := end{text: "own networks"}
+	var hosts []places
 	wides := map[netip.Prefix]bool{}
 	var named area
 	for _, s := range e.seg.list {
@@ -75,12 +88,13 @@ func (e *evidence) roamEnd(v4 bool) end {
 		case s.name != "":
 			named = append(named, s.area...)
 		default:
+			hosts = append(hosts, s.places)
 			for _, id := range s.hosts {
-				e.mark(out.hosts, id)
 				wides[wide(e.hosts[id])] = true
 			}
 		}
 	}
+	out.hosts = union(hosts...)
 	for p := range wides {
 		out.area = append(out.area, areaOf(p)...)
 	}

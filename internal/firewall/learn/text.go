@@ -149,10 +149,16 @@ func (e *evidence) windowDays() int {
 // peers are the busiest three.
 func (e *evidence) peers(c *cell) []string {
 	const most = 3
-	rows := slices.Clone(c.rows)
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(b.ok, a.ok), e.compareRows(a, b)) })
+	var rows []row
+	for _, r := range c.rows {
+		at, _ := slices.BinarySearchFunc(rows, r, func(a, b row) int { return cmp.Or(cmp.Compare(b.ok, a.ok), e.compareRows(a, b)) })
+		if at < most {
+			rows = slices.Insert(rows, at, r)
+			rows = rows[:min(len(rows), most)]
+		}
+	}
 	var out []string
-	for _, r := range rows[:min(most, len(rows))] {
+	for _, r := range rows {
 		s := e.list[r.svc]
 		to := e.hosts[r.server].String()
 		if hasPorts(s.proto) && s.hi <= s.port {
