@@ -57,7 +57,7 @@ func ServeMetrics(ctx context.Context, ln net.Listener, figures func() ([]byte, 
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: metricsRead, ReadTimeout: metricsRead, WriteTimeout: metricsWrite,
 		MaxHeaderBytes: metricsHead,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext:    func(net.Listener) context.Context { return ctx },
 	}
 	// One request a connection: idle ones would keep others out.
 	srv.SetKeepAlivesEnabled(false)
