@@ -106,6 +106,7 @@ changes nothing unless a command says so.`,
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
 	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s))
+	root.AddCommand(newInstallService(s))
 	return root
 }
 
