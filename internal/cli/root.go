@@ -105,7 +105,7 @@ changes nothing unless a command says so.`,
 	root.PersistentFlags().StringVar(&s.color, "color", "auto", "colour: auto, always or never (NO_COLOR is honoured)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
-	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s))
+	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s), newClose(s))
 	root.AddCommand(newInstallService(s))
 	return root
 }

@@ -81,6 +81,11 @@ func (p *Plan) record() (*Entry, error) {
 	for _, c := range p.Closures {
 		e.Ports = append(e.Ports, c.Port.String())
 	}
+	for _, x := range p.shut() {
+		if !p.walled(x) {
+			e.Was = append(e.Was, x.Endpoint().String())
+		}
+	}
 	if err := makeEntry(p.o.StateDir, e, p.text()); err != nil {
 		return nil, hinted(fail(remedy.State, "the journal could not be written, so nothing was changed", err), "look for space and rights in "+p.o.StateDir)
 	}

@@ -57,6 +57,8 @@ type Entry struct {
 	UID    int       `json:"uid"`
 	Ports  []string  `json:"ports"`
 	Steps  []Step    `json:"steps"`
+	// Was are the endpoints that listened before and that the steps shut.
+	Was []string `json:"was"`
 
 	dir string
 }

@@ -40,6 +40,10 @@ type record struct {
 	// Stdio are the files behind its input, output and errors, where those
 	// are plain files; "" is /dev/null.
 	Stdio [3]string `json:"stdio"`
+	// Low: it holds a port below 1024 without being root, as a server does
+	// that was root when it began. It is given the right to bind such ports,
+	// and not made root again.
+	Low bool `json:"low"`
 }
 
 // processStep ends processes.
@@ -87,6 +91,7 @@ func (p *Plan) processSteps(_ context.Context, w *work) error {
 			return fail(remedy.NoPrivilege, fmt.Sprintf("how process %d (%s) was started cannot be read, so it could not be started again", pid, pids[pid]), err)
 		}
 		s.All = append(s.All, r.ref)
+		r.Low = r.UID != 0 && slices.ContainsFunc(w.ends, func(x *exposure.Socket) bool { return x.Port < lowPort })
 		parent := parentOf(p.o.Proc, pid)
 		if _, known := pids[parent]; !known {
 			s.Roots = append(s.Roots, *r)
@@ -96,6 +101,9 @@ func (p *Plan) processSteps(_ context.Context, w *work) error {
 	p.Steps = append(p.Steps, s.step(p))
 	return nil
 }
+
+// lowPort is the first port that any user may bind (ip(7)).
+const lowPort = 1024
 
 // keeper says when something may start the process again.
 func (p *Plan) keeper(name string, parent int) {
@@ -165,7 +173,7 @@ func recordOf(proc string, pid int) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Env = fields(environ)
+	r.Env = environment(environ)
 	r.Argv, r.Title = commandLine(cmdline)
 	r.identity(dir)
 	for i := range r.Stdio {
@@ -178,9 +186,12 @@ func recordOf(proc string, pid int) (*record, error) {
 	return r, nil
 }
 
-func fields(b []byte) (out []string) {
-	for f := range bytes.SplitSeq(bytes.TrimRight(b, "\x00"), []byte{0}) {
-		if len(f) > 0 {
+// environment reads NAME=value strings; a server that writes a title over its
+// command line writes over these too.
+func environment(b []byte) (out []string) {
+	for f := range bytes.SplitSeq(b, []byte{0}) {
+		name, _, ok := bytes.Cut(f, []byte("="))
+		if ok && len(name) > 0 && !bytes.ContainsAny(name, " \t/-:") {
 			out = append(out, string(f))
 		}
 	}

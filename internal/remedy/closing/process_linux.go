@@ -26,6 +26,9 @@ func start(x *record) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if int(x.UID) != os.Geteuid() {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: x.UID, Gid: x.GID, Groups: x.Groups}
+		if x.Low {
+			cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_NET_BIND_SERVICE}
+		}
 	}
 	var files [3]*os.File
 	for i, name := range x.Stdio {

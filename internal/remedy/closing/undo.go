@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/remedy"
 )
 
@@ -118,7 +120,33 @@ func (o *UndoOptions) undo(ctx context.Context, e *Entry) (*Result, error) {
 	if err := e.back(context.WithoutCancel(ctx), r, Undoing, Undone); err != nil {
 		return nil, hinted(fail(remedy.NotRestored, "closing "+e.ID+" could not be undone completely", err), "portreeve close undo tries again; what was there before is in "+e.dir)
 	}
+	if err := e.opened(ctx, r); err != nil {
+		return nil, err
+	}
 	return &Result{ID: e.ID, Ports: e.Ports, Outcome: Undone, Notes: r.notes, Dir: e.dir}, nil
+}
+
+// opened waits until everything listens again that did before.
+func (e *Entry) opened(ctx context.Context, r *run) error {
+	var missing []string
+	ok := wait(ctx, r.Machine, func() bool {
+		snap, err := r.Look(ctx)
+		missing = nil
+		for _, was := range e.Was {
+			if !slices.ContainsFunc(snap.Sockets, func(s exposure.Socket) bool { return s.IsListener() && s.Endpoint().String() == was }) {
+				missing = append(missing, was)
+			}
+		}
+		return err == nil && len(missing) == 0
+	})
+	if ok || len(missing) == 0 {
+		return nil
+	}
+	hint := "see the server's own log; the journal is in " + e.dir
+	if len(r.notes) > 0 {
+		hint = strings.Join(r.notes, "\n") + "\n" + hint
+	}
+	return hinted(fail(remedy.NotRestored, fmt.Sprintf("closing %s was undone, and yet nothing listens on %s", e.ID, strings.Join(missing, ", ")), nil), hint)
 }
 
 func (e *Entry) changed(ctx context.Context, r *run) (out []Diff, err error) {
