@@ -31,6 +31,9 @@ type exitError struct {
 	code int
 	err  error
 	hint string
+	// asked: the service manager stopped the command, which is no
+	// interruption.
+	asked bool
 }
 
 func (e *exitError) Error() string {
@@ -76,7 +79,7 @@ func conclude(stderr io.Writer, cmd *cobra.Command, interrupted bool, err error)
 			fmt.Fprintln(stderr, "  "+strings.ReplaceAll(e.hint, "\n", "\n  "))
 		}
 	}
-	if interrupted {
+	if interrupted && !e.asked {
 		fmt.Fprintln(stderr, "portreeve: interrupted; what was found so far is above")
 		return exitInterrupted
 	}
@@ -105,7 +108,7 @@ changes nothing unless a command says so.`,
 	root.PersistentFlags().StringVar(&s.color, "color", "auto", "colour: auto, always or never (NO_COLOR is honoured)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	root.SetVersionTemplate("portreeve {{.Version}}\n")
-	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s), newClose(s))
+	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s), newClose(s), newWatch(s))
 	root.AddCommand(newInstallService(s))
 	return root
 }

@@ -19,8 +19,8 @@
 // closes may be restarting: its closing waits that long. When the same program
 // opens the same endpoint again the two are one change, replaced; another
 // program there is owner-changed; the same program on another address of the
-// port is scope-changed. A listener that lived shorter than Settle is told as
-// opened and closed at once. Whenever a line comes, its time is the real one.
+// port is scope-changed. A listener that lived shorter than half a second is told
+// as opened and closed at once. Whenever a line comes, its time is the real one.
 //
 // Hysteresis. A finding is told when it has held for Options.Hold, and is over
 // when it has been gone for Options.Clear. Until it is over it is told once,

@@ -77,6 +77,9 @@ func (e *Engine) Open() []*exposure.Socket {
 	return out
 }
 
+// Size is how many rows are open.
+func (e *Engine) Size() int { return e.open }
+
 // add keeps a row; nil when there are too many.
 func (e *Engine) add(r *row) *row {
 	if e.open >= e.o.Limits.Rows {
@@ -244,7 +247,7 @@ func (e *Engine) overlapped(r *row, ev *event.Event) {
 // place in time.
 func (e *Engine) close(r *row, at time.Time, source string) {
 	r.closing, r.closed, r.closedBy = true, at, source
-	short := !r.opened.IsZero() && at.Sub(r.opened) < e.o.Settle
+	short := !r.opened.IsZero() && at.Sub(r.opened) < shortLife
 	if e.o.Settle <= 0 || short {
 		e.gone(r)
 		return
@@ -253,6 +256,10 @@ func (e *Engine) close(r *row, at time.Time, source string) {
 	e.closing[k] = append(e.closing[k], r)
 	e.queue = append(e.queue, r)
 }
+
+// shortLife: what lived shorter than this was never a service; its end is told
+// at once, also when the same program opens the same port again.
+const shortLife = 500 * time.Millisecond
 
 // gone tells of a closing and forgets the row.
 func (e *Engine) gone(r *row) {
