@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,34 +34,56 @@ func cgroupRoot(given string) (string, error) {
 	return "", errNoCgroup
 }
 
+// openCgroupRoot opens the root of the cgroup2 tree. Where no mount of it can be
+// seen, as under `ip netns exec`, a mount is made that nobody else sees and
+// that ends with the descriptor.
+func openCgroupRoot(given string) (*os.File, error) {
+	path, err := cgroupRoot(given)
+	if err == nil {
+		return os.Open(path)
+	}
+	if !errors.Is(err, errNoCgroup) {
+		return nil, err
+	}
+	f, merr := detachedCgroup()
+	if merr != nil {
+		return nil, fmt.Errorf("%w, and mounting it for this process alone failed: %w", err, merr)
+	}
+	return f, nil
+}
+
+func detachedCgroup() (*os.File, error) {
+	fs, err := unix.Fsopen("cgroup2", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_NOSUID)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "cgroup2"), nil
+}
+
 // cgroups names cgroups by their number.
 type cgroups struct {
-	mount int // descriptor of the tree's root; -1 without
-	root  string
+	root  *os.File
+	top   string // the root's path, as the kernel shows it
 	paths map[uint64]string
 }
 
-func openCgroups(given string) *cgroups {
-	g := &cgroups{mount: -1, paths: map[uint64]string{}}
-	root, err := cgroupRoot(given)
-	if err != nil {
-		return g
-	}
-	g.root = root
-	if fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
-		g.mount = fd
-	}
+func newCgroups(root *os.File) *cgroups {
+	g := &cgroups{root: root, paths: map[uint64]string{}}
+	g.top, _ = os.Readlink(fdPath(int(root.Fd())))
 	return g
 }
 
-func (g *cgroups) close() error {
-	if g.mount < 0 {
-		return nil
-	}
-	err := unix.Close(g.mount)
-	g.mount = -1
-	return err
-}
+func (g *cgroups) close() error { return g.root.Close() }
+
+func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // fileidKernfs is FILEID_KERNFS (linux/exportfs.h): the handle is the number.
 const fileidKernfs = 0xfe
@@ -80,20 +103,17 @@ func (g *cgroups) path(id uint64) string {
 }
 
 func (g *cgroups) find(id uint64) string {
-	if g.mount < 0 {
-		return "/"
-	}
 	handle := unix.NewFileHandle(fileidKernfs, binary.NativeEndian.AppendUint64(nil, id))
-	fd, err := unix.OpenByHandleAt(g.mount, handle, unix.O_PATH|unix.O_CLOEXEC)
+	fd, err := unix.OpenByHandleAt(int(g.root.Fd()), handle, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
 		return "/"
 	}
 	defer unix.Close(fd)
-	full, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	full, err := os.Readlink(fdPath(fd))
 	if err != nil {
 		return "/"
 	}
-	below, err := filepath.Rel(g.root, strings.TrimSuffix(full, " (deleted)"))
+	below, err := filepath.Rel(g.top, strings.TrimSuffix(full, " (deleted)"))
 	if err != nil || below == "." {
 		return "/"
 	}

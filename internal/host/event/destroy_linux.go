@@ -24,7 +24,7 @@ func openDestroy(ctx context.Context, o Options) (source, []exposure.Gap, error)
 		return nil, nil, errors.Join(unavailable("join the kernel's multicast of ended sockets", err), l.close())
 	}
 	return l, append(gaps,
-		gap("listeners that open are known by listing every %v: of one that lives shorter only the end is seen, without its process, and not at all when its port is one of those that the kernel chooses from", o.Interval)), nil
+		gap("listeners that open are known by listing every %v: one that lives shorter is not seen, but for datagram sockets on a port outside of those that the kernel chooses from, which are told without their process", o.Interval)), nil
 }
 
 // deaf is why the own namespace's ends are not told, if so.
@@ -137,8 +137,9 @@ func (d *destroyed) decode(b []byte) bool {
 }
 
 // ended tells of a socket that the kernel said has ended. One that no listing
-// saw lived shorter than the interval: it is told as opened and closed when
-// its port shows that a program chose it.
+// saw lived shorter than the interval: a datagram socket is told as opened and
+// closed when its port shows that a program chose it. A stream socket without
+// a peer may as well be a connection that was never accepted.
 func (l *listing) ended(d destroyed, fn func(Event) error) error {
 	if d.lost {
 		l.drops.n.Add(1)
@@ -148,15 +149,12 @@ func (l *listing) ended(d destroyed, fn func(Event) error) error {
 		return l.closed(inode, fn)
 	}
 	chosen := d.socket.SrcPort >= d.space.low && d.socket.SrcPort <= d.space.high
-	if chosen || l.past.has(d.socket.Cookie) || d.space.subflows[d.socket.Cookie] {
+	if chosen || d.proto == sockdiag.TCP || l.past.has(d.socket.Cookie) || d.space.subflows[d.socket.Cookie] {
 		return nil
 	}
 	e := Event{Kind: Opened, At: time.Now().UTC(), Source: l.label, Cookie: d.socket.Cookie,
 		Socket: plain(d.space.NetNS, d.proto, &d.socket)}
 	e.Socket.OwnerUnknown = "it ended before it was listed"
-	if d.proto == sockdiag.TCP {
-		e.Socket.Uncertain = []string{"state"} // it may have been bound and no more
-	}
 	if err := fn(e); err != nil {
 		return err
 	}

@@ -55,8 +55,8 @@ type opened struct {
 
 type device struct{ netns, index uint32 }
 
-func newFollower(ctx context.Context, o Options, label string) (*follower, error) {
-	f := &follower{label: label, open: map[uint64]opened{}, spaces: map[uint32]exposure.NetNS{}, devices: map[device]string{}}
+func newFollower(ctx context.Context, o Options, cgroups *cgroups) (*follower, error) {
+	f := &follower{label: SourceBPF, open: map[uint64]opened{}, spaces: map[uint32]exposure.NetNS{}, devices: map[device]string{}}
 	f.low, f.high = portRange()
 	if o.NetNS != "" && o.NetNS != host.AllNetNS {
 		inode, err := f.find(ctx, o.NetNS)
@@ -65,9 +65,8 @@ func newFollower(ctx context.Context, o Options, label string) (*follower, error
 		}
 		f.only = inode
 	}
-	var err error
-	f.people, err = newPeople(o)
-	return f, err
+	f.people = newPeople(cgroups)
+	return f, nil
 }
 
 // find looks up the one namespace that is asked for.

@@ -58,16 +58,16 @@ type people struct {
 	described    int
 }
 
-func newPeople(o Options) (*people, error) {
+func newPeople(cgroups *cgroups) *people {
 	p := &people{known: map[personKey]*person{}, boot: identity.BootTime("/proc"), packages: map[string]pkgdb.Answer{}}
-	p.groups = openCgroups(o.Cgroup)
+	p.groups = cgroups
 	if inode, err := inodeOf("/proc/self/ns/mnt"); err == nil {
 		p.mntns = uint32(inode)
 	}
 	if root, err := rootfs.Open("/"); err == nil {
 		p.root = root
 	}
-	return p, nil
+	return p
 }
 
 func (p *people) close() error {

@@ -145,6 +145,7 @@ func (r *record) socket() exposure.Socket {
 		Scope: exposure.ScopeOf(r.addr), UID: r.sockUID, Sockets: 1, MPTCP: r.proto == protoMPTCP,
 		DualStack: r.family == familyIPv6 && r.addr == netip.IPv6Unspecified() && r.flags&flagV6Only == 0,
 	}
+	s.PeerAddr = exposure.IPAddress(unspecified(r.addr))
 	if r.datagram() {
 		s.State = exposure.Unconnected
 	}
@@ -152,6 +153,14 @@ func (r *record) socket() exposure.Socket {
 		s.Inodes = []uint64{r.inode}
 	}
 	return s
+}
+
+// unspecified is what a listing shows as the peer of a listener.
+func unspecified(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 const protoMPTCP = 262 // IPPROTO_MPTCP, linux/in.h

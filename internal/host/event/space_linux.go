@@ -209,7 +209,7 @@ func (d *dump) add(p sockdiag.Protocol, s *sockdiag.Socket) {
 func plain(ns exposure.NetNS, p sockdiag.Protocol, s *sockdiag.Socket) exposure.Socket {
 	out := exposure.Socket{
 		Proto: protocol(uint16(p)), State: exposure.Listen, Addr: exposure.IPAddress(s.Src), Port: s.SrcPort,
-		Scope: exposure.ScopeOf(s.Src), NetNS: ns, UID: s.UID, Sockets: 1, MPTCP: p == sockdiag.MPTCP,
+		PeerAddr: exposure.IPAddress(unspecified(s.Src)), Scope: exposure.ScopeOf(s.Src), NetNS: ns, UID: s.UID, Sockets: 1, MPTCP: p == sockdiag.MPTCP,
 	}
 	if s.Inode != 0 {
 		out.Inodes = []uint64{s.Inode}

@@ -447,3 +447,266 @@ func TestEnds(t *testing.T) {
 		})
 	}
 }
+
+// A datagram socket that lives shorter than a listing's interval is told by
+// its end where the kernel announces it.
+func TestEndOfABriefLife(t *testing.T) {
+	ns := nettest.New(t)
+	tp := follow(t, Options{NetNS: ns.Name, Source: SourceDestroy})
+	for i := range 20 {
+		address := fmt.Sprintf("127.0.0.1:%d", 7000+i)
+		pc := ns.ListenPacket("udp4", address)
+		_ = pc.Close()
+	}
+	for i := range 20 {
+		for _, kind := range []Kind{Opened, Closed} {
+			for _, e := range tp.wait(1, "short lives", on(kind, uint16(7000+i))) {
+				if len(e.Socket.Processes) == 0 && e.Socket.OwnerUnknown == "" {
+					t.Errorf("no owner and no reason: %+v", e.Socket)
+				}
+			}
+		}
+	}
+}
+
+// shutdown(2) ends a listener too, and it may listen again.
+func TestShutdown(t *testing.T) {
+	ns := nettest.New(t)
+	tp := follow(t, Options{NetNS: ns.Name, Source: SourceBPF})
+	f := rawSocket(ns, unix.AF_INET, unix.SOCK_STREAM, func(fd int) error {
+		return errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Port: 8001}), unix.Listen(fd, 5))
+	})
+	defer f.Close()
+	fd := int(f.Fd())
+	tp.wait(1, "opened", on(Opened, 8001))
+	if err := unix.Shutdown(fd, unix.SHUT_RD); err != nil {
+		t.Fatal(err)
+	}
+	tp.wait(1, "closed", on(Closed, 8001))
+	if err := unix.Listen(fd, 7); err != nil {
+		t.Fatal(err)
+	}
+	tp.wait(2, "opened", on(Opened, 8001))
+	if err := unix.Listen(fd, 9); err != nil { // another backlog is no event
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	tp.wait(2, "closed", on(Closed, 8001))
+	if n := len(tp.quiet(ns)); n != 6 {
+		t.Errorf("%d events\n%s", n, brief(tp.all()))
+	}
+}
+
+// A datagram socket that gets a peer is a listener no more; one whose connect
+// failed still is.
+func TestConnectedDatagram(t *testing.T) {
+	ns := nettest.New(t)
+	tp := follow(t, Options{NetNS: ns.Name, Source: SourceBPF})
+	var open []*os.File
+	for i, peer := range [][4]byte{{127, 0, 0, 1}, {198, 51, 100, 1}} { // the second has no route
+		open = append(open, rawSocket(ns, unix.AF_INET, unix.SOCK_DGRAM, func(fd int) error {
+			err := unix.Bind(fd, &unix.SockaddrInet4{Port: 9001 + i})
+			cerr := unix.Connect(fd, &unix.SockaddrInet4{Port: 53, Addr: peer})
+			if refused := cerr != nil; refused != (i == 1) {
+				return fmt.Errorf("connect %v: %v", peer, cerr)
+			}
+			return err
+		}))
+	}
+	tp.wait(1, "closed", on(Closed, 9001))
+	time.Sleep(2 * grace)
+	for _, e := range tp.quiet(ns) {
+		if e.Kind == Closed && e.Socket.Port == 9002 {
+			t.Error("a listener whose connect failed was told as closed")
+		}
+	}
+	for _, f := range open {
+		_ = f.Close()
+	}
+	tp.wait(1, "closed", on(Closed, 9002))
+	if n := len(tp.all()); n != 6 {
+		t.Errorf("%d events\n%s", n, brief(tp.all()))
+	}
+}
+
+// The kernel's own sockets are told as such, without the process in whose
+// name they were made.
+func TestKernelSocket(t *testing.T) {
+	ns := nettest.New(t)
+	tp := follow(t, Options{NetNS: ns.Name, Source: SourceBPF})
+	ns.Run("ip", "link", "add", "vx1", "type", "vxlan", "id", "7", "dstport", "4790")
+	ns.Run("ip", "link", "set", "vx1", "up")
+	e := tp.wait(1, "opened", on(Opened, 4790))[0]
+	if e.Socket.Kernel == nil || len(e.Socket.Processes) != 0 || e.Socket.OwnerUnknown != "" {
+		t.Errorf("%+v", e.Socket)
+	}
+}
+
+// Events of every namespace come with its name, those of others do not come
+// where one is asked for.
+func TestNamespaces(t *testing.T) {
+	one, two := nettest.New(t), nettest.New(t)
+	all := follow(t, Options{Source: SourceBPF})
+	only := follow(t, Options{Source: SourceBPF, NetNS: two.Inode()})
+	for i, ns := range []*nettest.NS{one, two} {
+		port := uint16(10001 + i)
+		ln := ns.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		here := func(e *Event) bool {
+			return e.Kind == Opened && e.Socket.Port == port && e.Socket.NetNS == exposure.NetNS{ID: ns.Inode(), Name: ns.Name}
+		}
+		all.wait(1, "opened", here)
+		_ = ln.Close()
+	}
+	only.wait(1, "opened", on(Opened, 10002))
+	for _, e := range only.all() {
+		if e.Socket.NetNS.ID != two.Inode() {
+			t.Errorf("%+v", e.Socket)
+		}
+	}
+}
+
+// What does not fit into the ring is counted and told.
+func TestLossIsTold(t *testing.T) {
+	ns := nettest.New(t)
+	stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: SourceBPF, Ring: os.Getpagesize()})
+	if errors.Is(err, ErrUnavailable) {
+		nettest.Missing(t, err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	const sockets = 200
+	for range sockets {
+		_ = ns.Listen("tcp4", "127.0.0.1:11000").Close()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var seen, missed uint64
+	err = stream.Run(ctx, func(e Event) error {
+		if seen++; e.Kind == Lost {
+			seen--
+			missed += e.Missed
+			cancel()
+		}
+		return nil
+	})
+	if err != nil || missed == 0 || seen+missed != 2*sockets || stream.Lost() != missed {
+		t.Errorf("seen %d, missed %d of %d, lost %d, %v", seen, missed, 2*sockets, stream.Lost(), err)
+	}
+}
+
+// The error of the one who is told ends the run.
+func TestErrorOfTheReader(t *testing.T) {
+	ns := nettest.New(t)
+	for _, source := range sources() {
+		stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: source, Interval: interval})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln := ns.Listen("tcp4", "127.0.0.1:12000")
+		full := errors.New("full")
+		if err := stream.Run(t.Context(), func(Event) error { return full }); !errors.Is(err, full) {
+			t.Errorf("%s: %v", source, err)
+		}
+		_, _ = ln.Close(), stream.Close()
+	}
+}
+
+func TestNoSuchSource(t *testing.T) {
+	if _, err := Open(t.Context(), Options{Source: "auspices"}); err == nil || errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	if _, err := Open(t.Context(), Options{NetNS: "no-such-namespace"}); !errors.Is(err, host.ErrNoNamespace) {
+		t.Error(err)
+	}
+}
+
+// After Open the capabilities may go.
+func TestWithoutCapabilities(t *testing.T) {
+	for _, source := range sources() {
+		ns := nettest.New(t)
+		out, err := prepare(t, ns, "follow", source).CombinedOutput()
+		if want := "opened 4000 1 0\nclosed 4000 1 0\n"; err != nil || string(out) != want {
+			t.Errorf("%s: %q %v, want %q", source, out, err, want)
+		}
+	}
+}
+
+// churn opens and closes listeners at a rate, and says how many.
+func churn(t *testing.T, ns *nettest.NS, perSecond int, length time.Duration) int {
+	t.Helper()
+	n := 0
+	ns.Do(func() {
+		begun := time.Now()
+		for time.Since(begun) < length {
+			for ; n < int(time.Since(begun).Seconds()*float64(perSecond)); n++ {
+				kind := []int{unix.SOCK_STREAM, unix.SOCK_DGRAM}[n%2]
+				fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+				if err == nil {
+					err = unix.Bind(fd, &unix.SockaddrInet4{Port: 13000 + n%1000})
+				}
+				if err == nil && kind == unix.SOCK_STREAM {
+					err = unix.Listen(fd, 1)
+				}
+				if err != nil {
+					panic(err)
+				}
+				_ = unix.Close(fd)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	return n
+}
+
+// A thousand listeners a second: none is missed. PORTREEVE_EVENT_BURST is a
+// longer time, as 60s.
+func TestBurst(t *testing.T) {
+	length := 2 * time.Second
+	if text := os.Getenv("PORTREEVE_EVENT_BURST"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ns := nettest.New(t)
+	stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: SourceBPF})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	count := map[Kind]int{}
+	open := map[uint64]bool{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	var worst time.Duration
+	go func() {
+		done <- stream.Run(ctx, func(e Event) error {
+			count[e.Kind]++
+			worst = max(worst, time.Since(e.At))
+			if e.Kind == Opened {
+				open[e.Cookie] = true
+			} else if !open[e.Cookie] {
+				t.Errorf("closed before it was opened: %+v", e)
+			} else {
+				delete(open, e.Cookie)
+			}
+			if e.Socket.Port == 14000 {
+				cancel()
+			}
+			return nil
+		})
+	}()
+	want := churn(t, ns, 1000, length)
+	_ = ns.Listen("tcp4", "127.0.0.1:14000").Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if count[Opened] != want+1 || count[Closed] < want || stream.Lost() != 0 {
+		t.Errorf("opened %d, closed %d of %d, lost %d", count[Opened], count[Closed], want, stream.Lost())
+	}
+	var ru unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru)
+	t.Logf("%d listeners in %v, worst delay %v, lost %d, peak %d KiB", want, length, worst, stream.Lost(), ru.Maxrss)
+}

@@ -45,19 +45,19 @@ func programs() map[string]ebpf.AttachType {
 }
 
 func openTracing(ctx context.Context, o Options) (source, []exposure.Gap, error) {
-	root, err := cgroupRoot(o.Cgroup)
+	root, err := openCgroupRoot(o.Cgroup)
 	if err != nil {
 		return nil, nil, unavailable("find the cgroup tree", err)
 	}
-	follow, err := newFollower(ctx, o, SourceBPF)
+	follow, err := newFollower(ctx, o, newCgroups(root))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, root.Close())
 	}
 	t := &tracing{follow: follow}
-	err = t.start(o, root, true)
+	err = t.start(o, fdPath(int(root.Fd())), true)
 	if err != nil { // before Linux 5.12 tracing programs are given no cookie
 		t.release()
-		if t.start(o, root, false) == nil {
+		if t.start(o, fdPath(int(root.Fd())), false) == nil {
 			err = nil
 		}
 	}
