@@ -104,6 +104,50 @@ func daemons() map[string]daemon {
 			files:  map[string]string{"l.conf": "server.document-root = \"$D\"\nserver.port = 8080\n$SERVER[\"socket\"] == \"[::]:8080\" { }\n$SERVER[\"socket\"] == \"0.0.0.0:9090\" { }\n"},
 			others: []string{"tcp/0.0.0.0:9090"}, want: []string{"tcp/127.0.0.1:8080", "tcp/[::1]:8080"},
 		},
+		"squid": {
+			program: "squid", argv: []string{"squid", "-N", "-f", "$D/squid.conf"}, port: 3128,
+			files:  map[string]string{"squid.conf": "pid_filename $D/pid\ncache_log $D/log\naccess_log none\nhttp_port 3128 name=a\nhttp_port 0.0.0.0:3129\nicp_port 0\nhtcp_port 0\nmemory_cache_shared off\nshutdown_lifetime 0 seconds\nvisible_hostname x\npinger_enable off\n"},
+			others: []string{"tcp/0.0.0.0:3129"}, want: []string{"tcp/127.0.0.1:3128", "tcp/[::1]:3128"},
+		},
+		"cups": {
+			program: "cupsd", argv: []string{"cupsd", "-f", "-c", "$D/cupsd.conf", "-s", "$D/cups-files.conf"}, port: 632,
+			files: map[string]string{
+				"c/x": "", "r/x": "", "s/x": "", "t/x": "",
+				"cupsd.conf":      "# none\nPort 632\nListen $D/sock\nListen 192.0.2.7:633\n<Location />\n</Location>\n",
+				"cups-files.conf": "ServerRoot $D\nCacheDir $D/c\nRequestRoot $D/r\nStateDir $D/s\nTempDir $D/t\nErrorLog $D/err\nAccessLog $D/acc\nPageLog $D/page\n",
+			},
+			others: []string{"tcp/192.0.2.7:633"}, want: []string{"tcp/127.0.0.1:632", "tcp/[::1]:632"},
+		},
+		"mosquitto": {
+			program: "mosquitto", argv: []string{"mosquitto", "-c", "$D/m.conf"}, port: 1883, noCheck: true,
+			files:  map[string]string{"m.conf": "user root\nlistener 1883\nallow_anonymous true\nlistener 1884 192.0.2.7\n"},
+			others: []string{"tcp/192.0.2.7:1884"}, want: []string{"tcp/127.0.0.1:1883"},
+		},
+		"vsftpd": {
+			program: "vsftpd", argv: []string{"vsftpd", "$D/v.conf"}, port: 2121, noCheck: true,
+			files: map[string]string{"v.conf": "background=NO\nlisten=YES\nlisten_port=2121\nsecure_chroot_dir=$D/empty\n", "empty/x": ""},
+			want:  []string{"tcp/127.0.0.1:2121"},
+		},
+		"vsftpd-v6": {
+			program: "vsftpd", argv: []string{"vsftpd", "$D/v.conf"}, port: 2121, noCheck: true,
+			files: map[string]string{"v.conf": "background=NO\nlisten=NO\nlisten_ipv6=YES\nlisten_port=2121\nsecure_chroot_dir=$D/empty", "empty/x": ""},
+			want:  []string{"tcp/[::1]:2121"},
+		},
+		"snmpd": {
+			program: "snmpd", argv: []string{"snmpd", "-f", "-I", "-smux", "-C", "-c", "$D/s.conf", "-p", "$D/pid", "-Lf", "$D/log"}, port: 161, noCheck: true,
+			files:  map[string]string{"s.conf": "rocommunity x\nagentAddress udp:161,udp6:[::]:161,tcp:192.0.2.7:1161\n[snmp] persistentDir $D\n"},
+			others: []string{"tcp/192.0.2.7:1161"}, want: []string{"udp/127.0.0.1:161", "udp/[::1]:161"},
+		},
+		"dovecot": {
+			program: "dovecot", argv: []string{"dovecot", "-F", "-c", "$D/d.conf"}, port: 143,
+			files: map[string]string{"d.conf": "base_dir = $D/run\nlog_path = $D/log\nprotocols = imap\nssl = no\nprotocol imap {\n}\nservice imap-login {\n  inet_listener imaps {\n    port = 0\n  }\n}\n"},
+			want:  []string{"tcp/127.0.0.1:143", "tcp/[::1]:143"},
+		},
+		"node-exporter": {
+			program: "prometheus-node-exporter", argv: []string{"prometheus-node-exporter", "--collector.disable-defaults"}, port: 9100, noCheck: true,
+			placed: map[string]string{"/etc/default/prometheus-node-exporter": "# ARGS\nARGS=\"--collector.disable-defaults\"\n"},
+			want:   []string{"tcp/127.0.0.1:9100"},
+		},
 		"postgres": {
 			program: "/usr/lib/postgresql/15/bin/postgres", user: "postgres", port: 5433,
 			argv:   []string{"/usr/lib/postgresql/15/bin/postgres", "-D", "$D/data", "-p", "5433"},
@@ -144,7 +188,7 @@ func (d daemon) try(t *testing.T) {
 	for _, e := range edits {
 		t.Logf("%s", render([]Edit{e}, nil))
 		if d.placed[e.Path] != "" {
-			argv = append([]string{d.argv[0]}, strings.Fields(strings.SplitN(string(e.After), "\n", 2)[1])...)
+			argv = append([]string{d.argv[0]}, optionWords(string(e.After))...)
 			continue
 		}
 		if err := os.WriteFile(e.Path, e.After, e.Mode.Perm()); err != nil {
@@ -165,6 +209,13 @@ func (d daemon) try(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("listens on %v, want %v", got, want)
 	}
+}
+
+// optionWords reads a file of options as its start script does.
+func optionWords(text string) []string {
+	_, text, _ = strings.Cut(text, "\n")
+	text = strings.TrimPrefix(text, `ARGS="`)
+	return strings.Fields(strings.TrimSuffix(text, "\"\n"))
 }
 
 func signals() map[string]syscall.Signal { return map[string]syscall.Signal{"HUP": syscall.SIGHUP} }

@@ -31,8 +31,10 @@ type place struct {
 	// portless: the place names addresses only, its binds' ports come from
 	// elsewhere and move together.
 	portless bool
-	// single: the place can name one address only.
-	single bool
+	// single: the place can name one address only. whole: what it stood for
+	// besides the socket goes too. only: the addresses that it can name.
+	single, whole bool
+	only          func(netip.Addr) bool
 	// scope tells lists apart (server blocks); the same address twice in one
 	// scope is an error to the server. rest is what else the directive says.
 	scope int
@@ -217,6 +219,12 @@ func (v *view) replace(p *place, hits []netip.AddrPort, t *target, all []place) 
 	if clash := p.clash(all, t.of(hits), v.s.Port); clash != "" {
 		return splice{}, nil, v.decline("%s listens there already, and says other things than %s", clash, p.where())
 	}
+	if keep, notes = p.giveUp(keep, notes); p.only != nil {
+		want = slices.DeleteFunc(want, func(a netip.Addr) bool { return !p.only(a) })
+		if len(want) == 0 {
+			return splice{}, nil, v.decline("%s cannot name any of the addresses to bind", p.where())
+		}
+	}
 	binds := slices.Concat(at(v.s.Port, want...), keep)
 	if p.single && len(binds) > 1 {
 		if len(keep) > 0 {
@@ -251,6 +259,14 @@ func (p *place) others(hits []netip.AddrPort) (keep []netip.AddrPort, notes []st
 		notes = append(notes, "its port "+strings.Join(sortedKeys(moved), ", ")+" moves along: one setting holds for both")
 	}
 	return keep, notes
+}
+
+// giveUp leaves out what a whole place cannot keep, and notes it.
+func (p *place) giveUp(keep []netip.AddrPort, notes []string) ([]netip.AddrPort, []string) {
+	if !p.whole || len(keep) == 0 {
+		return keep, notes
+	}
+	return nil, append(notes, portText(keep[0])+" closes too: one setting holds for both")
 }
 
 // write composes the new text of a place.

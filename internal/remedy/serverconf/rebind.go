@@ -33,6 +33,19 @@ type server struct {
 // syntax is shared.
 func servers() []server {
 	return []server{
+		{"unbound", []string{"unbound"}, readUnbound},
+		{"squid", []string{"squid"}, readSquid},
+		{"cups", []string{"cupsd"}, readCups},
+		{"mosquitto", []string{"mosquitto"}, readMosquitto},
+		{"vsftpd", []string{"vsftpd"}, readVsftpd},
+		{"snmpd", []string{"snmpd"}, readSnmpd},
+		{"postfix", []string{"master"}, readPostfix},
+		{"dovecot", []string{"dovecot"}, readDovecot},
+		{"grafana", []string{"grafana-server", "grafana"}, readGrafana},
+		{"php-fpm", []string{"php-fpm", "php-fpm7.4", "php-fpm8.1", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4"}, readPHP},
+		{"docker", []string{"dockerd"}, readDocker},
+		{"mongodb", []string{"mongod"}, readMongo},
+		{"prometheus", []string{"prometheus", "prometheus-alertmanager", "alertmanager", "prometheus-node-exporter", "node_exporter", "prometheus-pushgateway", "prometheus-blackbox-exporter"}, readExporter},
 		{"nginx", []string{"nginx"}, readNginx},
 		{"sshd", []string{"sshd"}, readSSHD},
 		{"apache", []string{"apache2", "httpd"}, readApache},
