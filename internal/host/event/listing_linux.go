@@ -126,9 +126,17 @@ func (l *listing) run(ctx context.Context, fn func(Event) error) error {
 			if err != nil {
 				return err
 			}
-			timer.Reset(min(max(l.o.Interval, took*share), max(slowest, l.o.Interval)))
+			timer.Reset(l.pause(took))
 		}
 	}
+}
+
+// pause is the time to the next listing.
+func (l *listing) pause(took time.Duration) time.Duration {
+	if l.o.steady {
+		return l.o.Interval
+	}
+	return min(max(l.o.Interval, took*share), max(slowest, l.o.Interval))
 }
 
 // tick lists once. The time that it took is that of the plain listing: what

@@ -30,6 +30,8 @@ type Options struct {
 	// SourceListing; 0 is 500 ms. It is stretched while a listing takes more
 	// than a three-hundredth of it.
 	Interval time.Duration
+	// steady keeps the interval as it is, for tests.
+	steady bool
 	// Cgroup is where the cgroup2 tree is mounted; "" finds it.
 	Cgroup string
 	// Ring is the size of the kernel's buffer of events in bytes, a power of

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -38,7 +39,7 @@ type tape struct {
 // follow runs a stream on one namespace until the test ends.
 func follow(t *testing.T, o Options) *tape {
 	t.Helper()
-	o.Interval = interval
+	o.Interval, o.steady = interval, true
 	stream, err := Open(t.Context(), o)
 	if errors.Is(err, ErrUnavailable) {
 		nettest.Missing(t, err.Error())
@@ -238,6 +239,7 @@ func mapped(ns *nettest.NS) interface{ Close() error } {
 func TestEveryKindOfListener(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			ns := nettest.New(t)
 			ns.Run("ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad")
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
@@ -331,6 +333,7 @@ func once(t *testing.T, events []Event, sockets int) {
 func TestReusePort(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			ns := nettest.New(t)
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
 			var all []net.Listener
@@ -361,6 +364,7 @@ func TestReusePort(t *testing.T) {
 func TestClientsAreNotTold(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			ns := nettest.New(t)
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
 			ln := ns.Listen("tcp4", "127.0.0.1:3000")
@@ -429,6 +433,7 @@ func TestBriefLives(t *testing.T) {
 func TestEnds(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			ns := nettest.New(t)
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
 			killed := player(t, ns, "hold", "tcp4", "127.0.0.1:6000")
@@ -599,7 +604,7 @@ func TestLossIsTold(t *testing.T) {
 func TestErrorOfTheReader(t *testing.T) {
 	ns := nettest.New(t)
 	for _, source := range sources() {
-		stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: source, Interval: interval})
+		stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: source, Interval: interval, steady: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -709,4 +714,51 @@ func TestBurst(t *testing.T) {
 	var ru unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru)
 	t.Logf("%d listeners in %v, worst delay %v, lost %d, peak %d KiB", want, length, worst, stream.Lost(), ru.Maxrss)
+}
+
+// A process that has ended before anybody looked is still known by its unit.
+func TestUnitOfTheEnded(t *testing.T) {
+	ns := nettest.New(t)
+	root, err := cgroupRoot("")
+	if err != nil {
+		nettest.Missing(t, err.Error())
+	}
+	group := filepath.Join(root, ns.Name+".service")
+	if err := os.Mkdir(group, 0o755); err != nil {
+		nettest.Missing(t, err.Error())
+	}
+	dir, err := os.Open(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close(); _ = os.Remove(group) })
+	stream, err := Open(t.Context(), Options{NetNS: ns.Name, Source: SourceBPF})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	cmd := prepare(t, ns, "brief", "tcp4", "127.0.0.1:15000", "1ms")
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	exe, _ := os.Executable()
+	stop := errors.New("seen")
+	err = stream.Run(t.Context(), func(e Event) error { // it ended long ago
+		s := e.Socket
+		p := s.Processes[0]
+		if s.Unit != ns.Name+".service" || p.Exe != exe || p.Cmdline != exe+" brief tcp4 127.0.0.1:15000 1ms" || p.PID != cmd.Process.Pid {
+			t.Errorf("%+v", s)
+		}
+		if s.PackageUnknown == "" && s.Package == "" {
+			t.Error("no package and no reason")
+		}
+		if e.Kind == Closed {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) {
+		t.Error(err)
+	}
 }
