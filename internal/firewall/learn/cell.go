@@ -38,6 +38,9 @@ type end struct {
 	text  string // for people: a segment's name, "the internet"
 }
 
+// holds reports an address that is in it.
+func (x *end) holds(a netip.Addr) bool { return x.any || x.area.contains(a) }
+
 func (e *evidence) sideOf(id uint32) side {
 	v4 := e.hosts[id].Is4()
 	if i, ok := e.seg.of[id]; ok {
@@ -201,6 +204,12 @@ func (e *evidence) anyEnd(v4 bool) end {
 // to come, do too.
 func (e *evidence) manyServers(c *cell, seg, n int) bool {
 	known := len(e.seg.list[seg].hosts)
+	// Where the same clients ask others of the segment in vain, it is only
+	// those that answer.
+	asked := crossing{c.svcs[0], e.sideOf(c.clients[0]), side{seg, c.v4}}
+	if e.vain.sides[asked]*20 > c.stat.ok {
+		return false
+	}
 	return n >= e.level.servers && float64(n) >= e.level.share*float64(known)
 }
 

@@ -16,7 +16,7 @@ const (
 	deadAttempts = 10  // to one server's port, at least
 	deadShare    = 200 // of all attempts at least one in so many
 	deadRules    = 2
-	deadServers  = 16 // in one rule
+	deadServers  = 48 // in one rule
 )
 
 // deadDoor is a server's port that never answered.
@@ -29,8 +29,27 @@ type deadDoor struct {
 // denyDead are rules that stand before the permits; most is how many there may
 // be.
 func (e *evidence) denyDead(cells []*cell, most int) (out []rulefile.Rule) {
-	bySvc := e.deadDoors(cells)
-	svcs := make([]uint32, 0, len(bySvc))
+	bySvc, svcs := e.worthDenying(cells)
+	for _, svc := range svcs[:min(len(svcs), most, deadRules)] {
+		out = append(out, e.deadRule(e.list[svc], bySvc[svc]))
+	}
+	return out
+}
+
+// wantDead is for how many such rules there should be room, of so many rules
+// in all.
+func (e *evidence) wantDead(cells []*cell, most int) int {
+	if most < 10 || len(cells)+deadRules <= most {
+		return 0
+	}
+	_, svcs := e.worthDenying(cells)
+	return min(len(svcs), deadRules)
+}
+
+// worthDenying are the dead doors of services in which they draw enough, those
+// with most attempts first.
+func (e *evidence) worthDenying(cells []*cell) (bySvc map[uint32][]deadDoor, svcs []uint32) {
+	bySvc = e.deadDoors(cells)
 	sum := map[uint32]uint64{}
 	for svc, doors := range bySvc {
 		for _, d := range doors {
@@ -43,10 +62,7 @@ func (e *evidence) denyDead(cells []*cell, most int) (out []rulefile.Rule) {
 	slices.SortFunc(svcs, func(a, b uint32) int {
 		return cmp.Or(cmp.Compare(sum[b], sum[a]), compareServices(e.list[a], e.list[b]))
 	})
-	for _, svc := range svcs[:min(len(svcs), most, deadRules)] {
-		out = append(out, e.deadRule(e.list[svc], bySvc[svc]))
-	}
-	return out
+	return bySvc, svcs
 }
 
 // deadDoors finds them among what the cells permit, by service.

@@ -17,6 +17,7 @@ type evidence struct {
 	// those it serves: host<<32 | service, sorted.
 	roles   []uint64
 	roams   [2]*end // see roamEnd: IPv6, IPv4
+	vain    vain
 	seg     *segments
 	weights weights
 	spread  map[purpose]bool

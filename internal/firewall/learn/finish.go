@@ -72,6 +72,7 @@ func (e *evidence) nameLater() {
 	e.seg = e.findSegments()
 	e.weigh()
 	e.findSpread()
+	e.findVain()
 	e.far = map[uint32]tries{}
 	e.near = map[[2]uint32]tries{}
 	for k, p := range e.each {

@@ -78,7 +78,19 @@ func (e *evidence) kind(c *cell) string {
 func (e *evidence) cost(a, b *cell) price {
 	da, db := e.doors(a), e.doors(b)
 	all := e.unionWeight(&a.from, &b.from) * e.unionWeight(&a.to, &b.to) * e.portWeight(unionIDs(a.svcs, b.svcs))
-	return price{(all - da - db) / min(da, db), all - da - db}
+	more := all - da - db
+	if n := e.opened(a, b); n > 0 {
+		vain := vainPrice * e.vainShare(n)
+		return price{more/min(da, db) + vain, more + vain*e.vainDoors()}
+	}
+	return price{more / min(da, db), more}
+}
+
+// vainDoors is how many doors it costs to open a two-thousandth of the
+// attempts: with one in four hundred the budget is gone.
+func (e *evidence) vainDoors() float64 {
+	n := float64(len(e.known))
+	return budget / 5 * n * n
 }
 
 func unionIDs(a, b []uint32) []uint32 {

@@ -99,7 +99,7 @@ func (e *evidence) reduce(cells []*cell) []*cell {
 	m := e.merging(cells)
 	m.free()
 	if most := e.mostRules(); most > 0 {
-		m.force(most)
+		m.force(max(most-e.wantDead(m.cells, most), 1))
 	}
 	slices.SortFunc(m.cells, e.compareCells)
 	for _, c := range m.cells {

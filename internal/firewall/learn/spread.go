@@ -5,11 +5,15 @@ import "net/netip"
 // A service whose clients are spread over many networks, in many of which only
 // one was seen, will see clients of further ones: the chance that the next new
 // client comes from a network that was not seen is the share of clients that
-// are alone in theirs (Good and Turing's estimate). Its clients are then all
-// networks of one's own but those that the policy names.
+// are alone in theirs (Good and Turing's estimate). So is it with what more than
+// half of the networks use: a new network will use it, too. Its clients are then
+// all networks of one's own but those that the policy names.
 const (
 	spreadSegments = 6
 	spreadAlone    = 0.1 // share of clients
+	// With so many networks, and one client in each, every further client is of
+	// another network.
+	strewnSegments = 4
 )
 
 // roam is the index of the segment that stands for all that nobody named.
@@ -43,6 +47,7 @@ func (e *evidence) findSpread() {
 		}
 		clients[p][from.seg][r.client] = true
 	}
+	using := e.usingSegments()
 	for p, segs := range clients {
 		all, alone := 0, 0
 		for _, list := range segs {
@@ -50,8 +55,22 @@ func (e *evidence) findSpread() {
 				alone++
 			}
 		}
-		e.spread[p] = len(segs) >= spreadSegments && float64(alone) >= spreadAlone*float64(all)
+		e.spread[p] = len(segs) >= spreadSegments && float64(alone) >= spreadAlone*float64(all) ||
+			len(segs) >= strewnSegments && alone == all || len(segs) >= spreadSegments && len(segs)*2 > using[p.v4]
 	}
+}
+
+// usingSegments counts the networks without a name that have clients, for IPv6
+// and IPv4.
+func (e *evidence) usingSegments() map[bool]int {
+	seen, out := map[int]bool{}, map[bool]int{}
+	for _, r := range e.rows {
+		if from := e.sideOf(r.client); from.seg >= 0 && !seen[from.seg] && e.seg.list[from.seg].name == "" {
+			seen[from.seg] = true
+			out[from.v4]++
+		}
+	}
+	return out
 }
 
 // clientSide is the side of a row's client.
