@@ -14,6 +14,8 @@ import (
 const (
 	// censusEvery is how often new namespaces are looked for.
 	censusEvery = 10 * time.Second
+	// censusSteady is the same for tests.
+	censusSteady = 200 * time.Millisecond
 	// share is the part of the time that listing may take: 1/share.
 	share = 300
 	// slowest bounds the stretching of the interval.
@@ -75,10 +77,16 @@ func (l *listing) start(ctx context.Context) ([]exposure.Gap, error) {
 // nothing else keeps: an open netlink socket alone keeps a namespace alive.
 func (l *listing) enter(ctx context.Context) (unseen int, err error) {
 	found, unseen, err := l.reader.Spaces(ctx, l.o.NetNS)
+	if errors.Is(err, host.ErrNoNamespace) && !l.census.IsZero() {
+		found, err = nil, nil // it has ended, and its listeners with it
+	}
 	if err != nil {
 		return 0, fmt.Errorf("find network namespaces: %w", err)
 	}
 	l.census = time.Now()
+	if l.o.NetNS != "" && l.o.NetNS != host.AllNetNS && len(found) > 0 {
+		l.o.NetNS = found[0].ID // it may lose its name
+	}
 	ids := map[string]bool{}
 	for _, f := range found {
 		ids[f.ID] = true
@@ -142,7 +150,7 @@ func (l *listing) pause(took time.Duration) time.Duration {
 // tick lists once. The time that it took is that of the plain listing: what
 // is done about changes is no idle cost.
 func (l *listing) tick(ctx context.Context, fn func(Event) error) (time.Duration, error) {
-	if time.Since(l.census) > censusEvery {
+	if since := time.Since(l.census); since > censusEvery || l.o.steady && since > censusSteady {
 		if _, err := l.enter(ctx); err != nil {
 			return 0, err
 		}

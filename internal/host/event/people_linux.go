@@ -12,6 +12,7 @@ import (
 	"github.com/portreeve/portreeve/internal/host/owner/identity"
 	"github.com/portreeve/portreeve/internal/host/owner/pkgdb"
 	"github.com/portreeve/portreeve/internal/host/owner/rootfs"
+	"golang.org/x/sys/unix"
 )
 
 // person is a process as it was when it opened or closed a socket.
@@ -53,13 +54,14 @@ type people struct {
 	// one, whose people are forgotten.
 	known, older map[personKey]*person
 	packages     map[string]pkgdb.Answer
+	files        map[fileKey]bool // whether a program's file is the host's
 	describer    *owner.Describer
 	since        time.Time
 	described    int
 }
 
 func newPeople(cgroups *cgroups) *people {
-	p := &people{known: map[personKey]*person{}, boot: identity.BootTime("/proc"), packages: map[string]pkgdb.Answer{}}
+	p := &people{known: map[personKey]*person{}, boot: identity.BootTime("/proc"), packages: map[string]pkgdb.Answer{}, files: map[fileKey]bool{}}
 	p.groups = cgroups
 	if inode, err := inodeOf("/proc/self/ns/mnt"); err == nil {
 		p.mntns = uint32(inode)
@@ -145,6 +147,7 @@ func (p *people) live(ctx context.Context, pids []int32) map[int32]owner.Descrip
 func (p *people) fresh() {
 	p.describer, p.since, p.described = owner.NewDescriber(owner.Config{}), time.Now(), 0
 	clear(p.packages)
+	clear(p.files)
 	if p.root != nil {
 		p.users, _ = accounts.Read(p.root)
 	}
@@ -219,7 +222,7 @@ func (p *people) packageOf(r *record, who *person) {
 	switch {
 	case r.exe == "":
 		who.packWhy = "its executable was not read: it was ending"
-	case r.mntns != p.mntns:
+	case !p.sees(r):
 		who.packWhy = "it ended before its root directory could be looked at"
 	case !asked || who.process.Deleted:
 		who.packWhy = "it ended before its executable could be looked at"
@@ -235,7 +238,7 @@ func (p *people) lookUp(ctx context.Context, records []record, known []*person, 
 	var paths []string
 	for i := range records {
 		r := &records[i]
-		if known[i] != nil || r.pid == 0 || r.exe == "" || r.mntns != p.mntns || r.flags&(flagDeleted|flagKernel|flagCut) != 0 {
+		if known[i] != nil || r.pid == 0 || r.exe == "" || r.flags&(flagDeleted|flagKernel|flagCut) != 0 || !p.sees(r) {
 			continue
 		}
 		if d, ok := live[int32(r.pid)]; ok && d.Process.Exe == r.exe {
@@ -252,6 +255,30 @@ func (p *people) lookUp(ctx context.Context, records []record, known []*person, 
 	for path, answer := range pkgdb.Lookup(ctx, pkgdb.Root{Files: p.root, Host: true}, paths) {
 		p.packages[path] = answer
 	}
+}
+
+// fileKey is a program's file by path and by number.
+type fileKey struct {
+	path string
+	ino  uint64
+	dev  uint32
+}
+
+// sees reports that a program's path names the same file here: the process
+// saw the files that the reader sees, or others with the same program.
+func (p *people) sees(r *record) bool {
+	if r.mntns == p.mntns {
+		return true
+	}
+	k := fileKey{r.exe, r.exeIno, r.exeDev}
+	same, known := p.files[k]
+	if !known {
+		var st unix.Stat_t
+		// The kernel keeps a device as 12 bits and 20 bits (linux/kdev_t.h).
+		same = unix.Stat(r.exe, &st) == nil && st.Ino == r.exeIno && unix.Mkdev(r.exeDev>>20, r.exeDev&0xfffff) == uint64(st.Dev)
+		p.files[k] = same
+	}
+	return same
 }
 
 // socketUnit names the socket unit of a listener that systemd holds.

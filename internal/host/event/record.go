@@ -19,6 +19,8 @@ type record struct {
 	inode   uint64
 	started uint64 // the process, since boot, ns
 	cgroup  uint64
+	exeIno  uint64 // the program's file
+	exeDev  uint32 // its device, as the kernel numbers it
 	netns   uint32
 	mntns   uint32
 	pid     uint32 // 0: outside of the reader's PID namespace
@@ -39,7 +41,7 @@ type record struct {
 
 // Layout and values of bpf/listeners.c.
 const (
-	recordHead = 120
+	recordHead = 136
 
 	kindOpened     = 1
 	kindClosed     = 2
@@ -70,14 +72,14 @@ func decode(b []byte) (record, error) {
 	}
 	r := record{
 		time: native.Uint64(b), cookie: native.Uint64(b[8:]), address: native.Uint64(b[16:]), inode: native.Uint64(b[24:]),
-		started: native.Uint64(b[32:]), cgroup: native.Uint64(b[40:]),
-		netns: native.Uint32(b[48:]), mntns: native.Uint32(b[52:]), pid: native.Uint32(b[56:]), uid: native.Uint32(b[60:]),
-		sockUID: native.Uint32(b[64:]), ifindex: native.Uint32(b[68:]),
-		proto: native.Uint16(b[72:]), family: native.Uint16(b[74:]), port: native.Uint16(b[76:]),
-		kind: b[82], flags: b[83], locks: b[84],
-		addr: address(native.Uint16(b[74:]), [16]byte(b[88:104])), comm: clean(cString(b[104:120])),
+		started: native.Uint64(b[32:]), cgroup: native.Uint64(b[40:]), exeIno: native.Uint64(b[48:]), exeDev: native.Uint32(b[56:]),
+		netns: native.Uint32(b[64:]), mntns: native.Uint32(b[68:]), pid: native.Uint32(b[72:]), uid: native.Uint32(b[76:]),
+		sockUID: native.Uint32(b[80:]), ifindex: native.Uint32(b[84:]),
+		proto: native.Uint16(b[88:]), family: native.Uint16(b[90:]), port: native.Uint16(b[92:]),
+		kind: b[98], flags: b[99], locks: b[100],
+		addr: address(native.Uint16(b[90:]), [16]byte(b[104:120])), comm: clean(cString(b[120:136])),
 	}
-	argsLen, exeLen := int(native.Uint16(b[78:])), int(native.Uint16(b[80:]))
+	argsLen, exeLen := int(native.Uint16(b[94:])), int(native.Uint16(b[96:]))
 	data := b[recordHead:]
 	if argsLen+exeLen > len(data) || r.kind < kindOpened || r.kind > kindConnecting {
 		return record{}, errRecord

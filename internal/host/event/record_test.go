@@ -17,31 +17,27 @@ import (
 func encode(r record, names []string, args string) []byte {
 	b := make([]byte, recordHead)
 	put := binary.NativeEndian
-	for i, v := range []uint64{r.time, r.cookie, r.address, r.inode, r.started, r.cgroup} {
+	for i, v := range []uint64{r.time, r.cookie, r.address, r.inode, r.started, r.cgroup, r.exeIno} {
 		put.PutUint64(b[8*i:], v)
 	}
-	for i, v := range []uint32{r.netns, r.mntns, r.pid, r.uid, r.sockUID, r.ifindex} {
-		put.PutUint32(b[48+4*i:], v)
+	for i, v := range []uint32{r.exeDev, 0, r.netns, r.mntns, r.pid, r.uid, r.sockUID, r.ifindex} {
+		put.PutUint32(b[56+4*i:], v)
 	}
 	path := ""
 	for _, name := range names {
 		path += name + "\x00"
 	}
 	for i, v := range []uint16{r.proto, r.family, r.port, uint16(len(args)), uint16(len(path))} {
-		put.PutUint16(b[72+2*i:], v)
+		put.PutUint16(b[88+2*i:], v)
 	}
-	b[82], b[83], b[84] = r.kind, r.flags, r.locks
-	if r.addr.Is4() {
-		copy(b[88:], r.addr.AsSlice())
-	} else {
-		copy(b[88:], r.addr.AsSlice())
-	}
-	copy(b[104:], r.comm)
+	b[98], b[99], b[100] = r.kind, r.flags, r.locks
+	copy(b[104:], r.addr.AsSlice())
+	copy(b[120:], r.comm)
 	return append(append(b, args...), path...)
 }
 
 func sample() record {
-	return record{time: 1, cookie: 2, address: 3, inode: 4, started: 5, cgroup: 6, netns: 7, mntns: 8, pid: 9, uid: 10,
+	return record{time: 1, cookie: 2, address: 3, inode: 4, started: 5, cgroup: 6, exeIno: 13, exeDev: 14, netns: 7, mntns: 8, pid: 9, uid: 10,
 		sockUID: 11, ifindex: 12, proto: 6, family: familyIPv6, port: 443, kind: kindOpened, flags: flagV6Only, locks: lockPort,
 		addr: netip.MustParseAddr("2001:db8::1"), comm: "nginx"}
 }

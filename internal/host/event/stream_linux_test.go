@@ -174,6 +174,7 @@ func cases() map[string]func(*nettest.NS) interface{ Close() error } {
 		"udp6 only":      udp("udp6", "[::]:1014"),
 		"udp dual":       udp("udp", "[::]:1015"),
 		"udp address":    udp("udp4", "127.0.0.1:0"),
+		"udplite4":       udplite,
 		"udp in range":   udp("udp4", "0.0.0.0:45000"),
 	}
 }
@@ -226,6 +227,21 @@ func unbound(ns *nettest.NS) interface{ Close() error } {
 	return rawSocket(ns, unix.AF_INET, unix.SOCK_STREAM, func(fd int) error { return unix.Listen(fd, 5) })
 }
 
+func udplite(ns *nettest.NS) interface{ Close() error } {
+	var f *os.File
+	ns.Do(func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDPLITE)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), "socket")
+			err = unix.Bind(fd, &unix.SockaddrInet4{Port: 1016})
+		}
+		if err != nil {
+			panic(err)
+		}
+	})
+	return f
+}
+
 func mapped(ns *nettest.NS) interface{ Close() error } {
 	return rawSocket(ns, unix.AF_INET6, unix.SOCK_STREAM, func(fd int) error {
 		a := &unix.SockaddrInet6{Port: 1006}
@@ -239,7 +255,6 @@ func mapped(ns *nettest.NS) interface{ Close() error } {
 func TestEveryKindOfListener(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
-			t.Parallel()
 			ns := nettest.New(t)
 			ns.Run("ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad")
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
@@ -433,7 +448,6 @@ func TestBriefLives(t *testing.T) {
 func TestEnds(t *testing.T) {
 	for _, source := range sources() {
 		t.Run(source, func(t *testing.T) {
-			t.Parallel()
 			ns := nettest.New(t)
 			tp := follow(t, Options{NetNS: ns.Name, Source: source})
 			killed := player(t, ns, "hold", "tcp4", "127.0.0.1:6000")
@@ -760,5 +774,43 @@ func TestUnitOfTheEnded(t *testing.T) {
 	})
 	if !errors.Is(err, stop) {
 		t.Error(err)
+	}
+}
+
+// A process is numbered as /proc numbers it, wherever it lives.
+func TestOtherPIDNamespace(t *testing.T) {
+	ns := nettest.New(t)
+	tp := follow(t, Options{NetNS: ns.Name, Source: SourceBPF})
+	cmd := prepare(t, ns, "brief", "tcp4", "127.0.0.1:16000", "1ms")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	for _, kind := range []Kind{Opened, Closed} {
+		if p := tp.wait(1, string(kind), on(kind, 16000))[0].Socket.Processes; len(p) != 1 || p[0].PID != cmd.Process.Pid {
+			t.Errorf("%s: %+v, want process %d", kind, p, cmd.Process.Pid)
+		}
+	}
+}
+
+// A namespace that loses its name lives on with its processes; when the last
+// ends, its listeners are told as closed.
+func TestNamespaceEnds(t *testing.T) {
+	for _, source := range sources() {
+		t.Run(source, func(t *testing.T) {
+			t.Parallel()
+			ns := nettest.New(t)
+			tp := follow(t, Options{NetNS: ns.Name, Source: source})
+			cmd := player(t, ns, "hold", "tcp4", "127.0.0.1:17000")
+			tp.wait(1, "opened", on(Opened, 17000))
+			nettest.Run(t, "ip", "netns", "del", ns.Name)
+			time.Sleep(3 * censusSteady)
+			if n := len(tp.all()); n != 1 {
+				t.Errorf("%d events\n%s", n, brief(tp.all()))
+			}
+			_ = cmd.Process.Kill()
+			tp.wait(1, "closed", on(Closed, 17000))
+			time.Sleep(3 * censusSteady)
+		})
 	}
 }

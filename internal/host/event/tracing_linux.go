@@ -120,7 +120,7 @@ func (t *tracing) spec(o Options, cookie bool) (*ebpf.CollectionSpec, error) {
 	if o.Ring > 0 {
 		spec.Maps[listenersMapRing].MaxEntries = uint32(o.Ring)
 	}
-	pidns, err := inodeOf("/proc/self/ns/pid")
+	pidns, err := pidNamespace()
 	if err != nil {
 		return nil, unavailable("find the own PID namespace (is /proc mounted?)", err)
 	}
@@ -129,6 +129,16 @@ func (t *tracing) spec(o Options, cookie bool) (*ebpf.CollectionSpec, error) {
 		spec.Variables[listenersVarOnlyNetns].Set(t.follow.only),
 		spec.Variables[listenersVarHasCookie].Set(flag(cookie)),
 	)
+}
+
+// pidNamespace is the one by which /proc numbers processes: that of its process
+// 1, which need not be the own one.
+func pidNamespace() (uint64, error) {
+	inode, err := inodeOf("/proc/1/ns/pid")
+	if err != nil {
+		return inodeOf("/proc/self/ns/pid")
+	}
+	return inode, nil
 }
 
 func flag(b bool) uint8 {

@@ -81,10 +81,20 @@ struct hlist_bl_node {
 	void *pprev;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
 struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct vfsmount {
@@ -119,10 +129,6 @@ struct task_struct {
 	const struct cred *cred;
 	u64 start_boottime;
 	char comm[16];
-};
-
-struct inode {
-	unsigned long i_ino;
 };
 
 typedef struct {
@@ -247,6 +253,9 @@ struct record {
 	u64 inode;
 	u64 started; // since boot, ns
 	u64 cgroup;
+	u64 exe_ino;
+	u32 exe_dev;
+	u32 pad;
 	u32 netns, mntns;
 	u32 pid, uid;
 	u32 sock_uid, ifindex;
@@ -254,7 +263,7 @@ struct record {
 	u16 args_len, exe_len; // of data
 	u8 kind, flags;
 	u8 locks;
-	u8 pad[3];
+	u8 pad2[3];
 	u8 addr[16];
 	char comm[16];
 	// The arguments, then the names of the path from the last to the first,
@@ -412,6 +421,9 @@ INLINE void path(struct record *r, struct file *file)
 	struct dentry *dentry = 0, *root, *up;
 	struct vfsmount *mnt = 0;
 	struct mount *mount, *parent;
+	struct super_block *sb = 0;
+	struct inode *inode = 0;
+	unsigned long ino = 0;
 	void *pprev = 0;
 	const u8 *name;
 	u64 off;
@@ -421,6 +433,14 @@ INLINE void path(struct record *r, struct file *file)
 	READ(mnt, file->f_path.mnt);
 	if (!dentry || !mnt)
 		return;
+	READ(inode, dentry->d_inode);
+	if (inode) {
+		READ(ino, inode->i_ino);
+		READ(sb, inode->i_sb);
+	}
+	if (sb)
+		READ(r->exe_dev, sb->s_dev);
+	r->exe_ino = ino;
 	READ(pprev, dentry->d_hash.pprev);
 	if (!pprev)
 		r->flags |= flag_deleted;
