@@ -67,7 +67,7 @@ func closeArgs(_ *cobra.Command, args []string) error {
 }
 
 func runClose(ctx context.Context, s *streams, f *closeFlags, args []string) error {
-	o, err := f.options(s, args)
+	o, err := f.options(ctx, s, args)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func runClose(ctx context.Context, s *streams, f *closeFlags, args []string) err
 	return writeOrNil(err)
 }
 
-func (f *closeFlags) options(s *streams, args []string) (o closing.Options, err error) {
+func (f *closeFlags) options(ctx context.Context, s *streams, args []string) (o closing.Options, err error) {
 	for _, a := range args {
 		port, proto, ok := parsePort(a)
 		if !ok {
@@ -120,7 +120,7 @@ func (f *closeFlags) options(s *streams, args []string) (o closing.Options, err 
 		return o, err
 	}
 	var pol *policy.Policy
-	if pol, err = readPolicy(s, f.policy); err != nil {
+	if pol, err = policyHere(ctx, s, f.policy); err != nil {
 		return o, err
 	}
 	o.Policy = pol

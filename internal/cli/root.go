@@ -111,6 +111,7 @@ changes nothing unless a command says so.`,
 	root.AddCommand(newAudit(s), newHost(s), newScan(s), newTraffic(s), newLogs(s), newRules(s), newExplain(s), newClose(s), newWatch(s))
 	root.AddCommand(newInstallService(s))
 	root.AddCommand(newBaseline(s), newHistory(s))
+	root.AddCommand(newPolicy(s))
 	return root
 }
 

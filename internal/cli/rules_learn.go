@@ -19,7 +19,6 @@ import (
 	"github.com/portreeve/portreeve/internal/firewall/flowfile"
 	"github.com/portreeve/portreeve/internal/firewall/learn"
 	"github.com/portreeve/portreeve/internal/firewall/rulefile"
-	"github.com/portreeve/portreeve/internal/host"
 	"github.com/portreeve/portreeve/internal/knowledge"
 	"github.com/portreeve/portreeve/internal/report"
 )
@@ -163,14 +162,7 @@ func (f *learnFlags) policyFor(ctx context.Context, p *policy.Policy) *policy.Po
 	if !f.local {
 		return p.ForAll()
 	}
-	own, _ := host.Addresses(ctx)
-	var addrs []netip.Addr
-	for _, a := range own {
-		if !a.Loopback {
-			addrs = append(addrs, a.Addr)
-		}
-	}
-	return p.For(hostname(), addrs)
+	return forThisHost(ctx, p)
 }
 
 // addSession keeps the way in by which this was typed (sshd(8),
@@ -276,6 +268,11 @@ func (f *learnFlags) save(s *streams, file *rulefile.File) error {
 // writeWhole replaces a file in one step, so that a full disk leaves the old
 // one.
 func writeWhole(name string, data []byte) error {
+	return putWhole(name, data, func(tmp string) error { return os.Rename(tmp, name) })
+}
+
+// putWhole writes the data beside the name and lets put give it the name.
+func putWhole(name string, data []byte, put func(tmp string) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".portreeve-*")
 	if err != nil {
 		return usage("give a file in a folder that can be written", "write %s: %w", name, err)
@@ -283,7 +280,7 @@ func writeWhole(name string, data []byte) error {
 	_, err = tmp.Write(data)
 	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
 	if err == nil {
-		err = os.Rename(tmp.Name(), name)
+		err = put(tmp.Name())
 	}
 	if err != nil {
 		_ = os.Remove(tmp.Name())

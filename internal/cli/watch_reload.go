@@ -57,7 +57,7 @@ func (w *watcher) reload(ctx context.Context) (func(*watch.Engine), error) {
 	if err != nil {
 		return nil, err
 	}
-	pol, err := w.readPolicy(c)
+	pol, err := w.readPolicy(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (w *watcher) configure(ctx context.Context) error {
 	if w.config, err = w.readConfig(); err != nil {
 		return err
 	}
-	if w.policy, err = w.readPolicy(w.config); err != nil {
+	if w.policy, err = w.readPolicy(ctx, w.config); err != nil {
 		return err
 	}
 	if !w.f.setNetNS && w.config.NetNS != "" {
@@ -80,8 +80,8 @@ func (w *watcher) readConfig() (*watch.Config, error) {
 }
 
 // readPolicy: the flag wins over the configuration.
-func (w *watcher) readPolicy(c *watch.Config) (*policy.Policy, error) {
-	return readPolicy(w.s, orName(w.f.policy, c.Policy))
+func (w *watcher) readPolicy(ctx context.Context, c *watch.Config) (*policy.Policy, error) {
+	return policyHere(ctx, w.s, orName(w.f.policy, c.Policy))
 }
 
 // options are the engine's, with the flags over the configuration.

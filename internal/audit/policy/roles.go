@@ -216,7 +216,13 @@ func (p *Policy) add(r *Role) {
 	}
 }
 
+// maxRoles bounds the roles of a file, which are compared with each other.
+const maxRoles = 1000
+
 func (p *Policy) checkRoles() error {
+	if len(p.Roles) > maxRoles {
+		return &Error{What: fmt.Sprintf("a policy may hold %d roles, this one has %d", maxRoles, len(p.Roles))}
+	}
 	seen := map[string]bool{}
 	for i := range p.Roles {
 		r := &p.Roles[i]
