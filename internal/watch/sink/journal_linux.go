@@ -54,8 +54,25 @@ func (c *journalConn) sendFile(entry []byte) error {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return fmt.Errorf("seal the memory file of a large notice: %w", err)
 	}
-	_, _, err = c.conn.WriteMsgUnix(nil, unix.UnixRights(int(f.Fd())), nil)
-	return err
+	return c.pass(unix.UnixRights(int(f.Fd())))
+}
+
+// pass sends a message without text: net's WriteMsgUnix refuses a connected
+// datagram socket.
+func (c *journalConn) pass(rights []byte) error {
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		failed = unix.Sendmsg(int(fd), nil, rights, nil, 0)
+		return !errors.Is(failed, unix.EAGAIN)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
 }
 
 func (c *journalConn) close() {

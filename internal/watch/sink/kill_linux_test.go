@@ -46,6 +46,7 @@ func (r *receiver) set(down bool) {
 // receiver up and down: every notice that was accepted comes, in order, and at
 // most one of each life comes twice.
 func TestWebhookKilled(t *testing.T) {
+	t.Parallel()
 	const lives = 32
 	r := &receiver{times: map[string]int{}}
 	srv := httptest.NewServer(r)
@@ -54,7 +55,7 @@ func TestWebhookKilled(t *testing.T) {
 	var accepted []string
 	for life := range lives {
 		r.set(life%3 == 1)
-		accepted = append(accepted, live(t, dir, srv.URL, life*10000, time.Duration(rand.IntN(60_000))*time.Microsecond)...)
+		accepted = append(accepted, live(t, dir, srv.URL, life*10000, time.Duration(rand.IntN(40_000))*time.Microsecond)...)
 	}
 	r.set(false)
 	place, _ := testPlace(t)

@@ -44,6 +44,7 @@ func take(t testing.TB, s *spool, batch int) (out []string) {
 // TestSpoolBesideQueue: whatever is appended, taken and reopened in whatever
 // order, the spool is a plain queue.
 func TestSpoolBesideQueue(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "s")
 		if err != nil {

@@ -195,6 +195,7 @@ func TestWebhookComesBack(t *testing.T) {
 }
 
 func TestWebhookRetryAfter(t *testing.T) {
+	t.Parallel()
 	var first, second atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if first.CompareAndSwap(0, time.Now().UnixNano()) {
