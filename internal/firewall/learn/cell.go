@@ -30,7 +30,6 @@ type cell struct {
 // end is a generalised set of clients or servers.
 type end struct {
 	area  area
-	any   bool   // not limited
 	hosts places // known hosts of one's own in it
 	far   bool   // has hosts of the internet in it
 	wide  bool   // has all the internet in it
@@ -39,7 +38,7 @@ type end struct {
 }
 
 // holds reports an address that is in it.
-func (x *end) holds(a netip.Addr) bool { return x.any || x.area.contains(a) }
+func (x *end) holds(a netip.Addr) bool { return x.area.contains(a) }
 
 func (e *evidence) sideOf(id uint32) side {
 	v4 := e.hosts[id].Is4()
@@ -135,7 +134,7 @@ func (e *evidence) thin(c *cell) string {
 
 // generalise widens a cell's ends as far as the level allows.
 func (e *evidence) generalise(c *cell) {
-	if r := c.rows[0]; !e.level.any && e.clientSide(r).seg == roam {
+	if r := c.rows[0]; e.clientSide(r).seg == roam {
 		c.from = e.roamEnd(c.v4)
 		c.why = append(c.why, fmt.Sprintf("%d clients are spread over so many networks that new ones will come", len(c.clients)))
 	} else {
@@ -147,8 +146,6 @@ func (e *evidence) generalise(c *cell) {
 func (e *evidence) endOf(c *cell, ids []uint32, client bool) end {
 	s := e.sideOf(ids[0])
 	switch {
-	case e.level.any && client:
-		return e.anyEnd(s.v4)
 	case s.seg < 0:
 		return e.farEnd(c, ids, s.v4, client)
 	case client && e.level.clients > 0 && len(ids) >= e.level.clients:
@@ -196,10 +193,6 @@ func (e *evidence) family(v4 bool) places {
 	return places{r}
 }
 
-func (e *evidence) anyEnd(v4 bool) end {
-	return end{any: true, hosts: e.family(v4), far: true, wide: true, text: "anybody"}
-}
-
 // manyServers: so many of a segment's hosts serve that the others, and those
 // to come, do too.
 func (e *evidence) manyServers(c *cell, seg, n int) bool {
@@ -216,7 +209,7 @@ func (e *evidence) manyServers(c *cell, seg, n int) bool {
 func (e *evidence) segmentEnd(c *cell, i, n int, what string) end {
 	seg := e.seg.list[i]
 	out := end{area: seg.area, hosts: seg.places, text: seg.name}
-	if e.level.private && what == "clients" {
+	if e.level.private && what == "clients" && seg.name == "" {
 		return e.homeEnd(seg.v4)
 	}
 	c.why = append(c.why, fmt.Sprintf("%d of %s's %d known hosts are %s", n, title(seg), len(seg.hosts), what))
@@ -230,7 +223,8 @@ func title(s *segment) string {
 	return s.area[0].String()
 }
 
-// homeEnd is every network of one's own.
+// homeEnd is every network of one's own but those that the policy names, whose
+// names mean something.
 func (e *evidence) homeEnd(v4 bool) end {
 	out := end{hosts: e.family(v4), text: "own networks"}
 	for _, p := range e.home.own {
@@ -238,6 +232,15 @@ func (e *evidence) homeEnd(v4 bool) end {
 			out.area = out.area.union(areaOf(p))
 		}
 	}
+	var named area
+	for _, s := range e.opt.Policy.Segments {
+		for _, p := range s.Prefixes {
+			if p.Addr().Is4() == v4 {
+				named = append(named, areaOf(p)...)
+			}
+		}
+	}
+	out.area = out.area.minus(named.normal())
 	return out
 }
 

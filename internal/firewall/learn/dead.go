@@ -100,7 +100,7 @@ func (e *evidence) deadDoors(cells []*cell) map[uint32][]deadDoor {
 // opens reports whether a cell permits the service to the server.
 func (e *evidence) opens(cells []*cell, s service, server netip.Addr) bool {
 	return slices.ContainsFunc(cells, func(c *cell) bool {
-		return (c.to.any || c.to.area.contains(server)) && slices.ContainsFunc(c.svcs, func(id uint32) bool {
+		return c.to.area.contains(server) && slices.ContainsFunc(c.svcs, func(id uint32) bool {
 			x := e.list[id]
 			return x.proto == s.proto && x.port <= s.port && s.port <= x.last()
 		})

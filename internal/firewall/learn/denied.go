@@ -204,6 +204,7 @@ func Apply(f *rulefile.File, proposals []Proposal, decisions []Decision) (*rulef
 			rest = append(rest, r)
 		}
 	}
+	out.Rules = slices.DeleteFunc(slices.Clone(out.Rules), func(r rulefile.Rule) bool { return askedAgain(&r, proposals) })
 	at := slices.IndexFunc(out.Rules, func(r rulefile.Rule) bool { return r.Action == rulefile.Deny })
 	if at < 0 {
 		at = len(out.Rules)
@@ -211,4 +212,33 @@ func Apply(f *rulefile.File, proposals []Proposal, decisions []Decision) (*rulef
 	out.Rules = slices.Concat(out.Rules[:at], permits, out.Rules[at:], rest)
 	_, err := out.Resolve()
 	return out, err
+}
+
+// askedAgain reports an older question that a proposal asks anew, with what was
+// seen since.
+func askedAgain(old *rulefile.Rule, proposals []Proposal) bool {
+	if old.Action != rulefile.Ask {
+		return false
+	}
+	was, err := (&rulefile.File{Schema: rulefile.Schema, Rules: []rulefile.Rule{*old}}).Resolve()
+	return err == nil && slices.ContainsFunc(proposals, func(p Proposal) bool {
+		now, err := (&rulefile.File{Schema: rulefile.Schema, Rules: []rulefile.Rule{p.Rule}}).Resolve()
+		return err == nil && within(&was[0], &now[0])
+	})
+}
+
+// within reports a rule whose packets all fit another one.
+func within(a, b *rulefile.Resolved) bool {
+	return a.Proto == b.Proto && a.In == b.In && a.Out == b.Out && areaWithin(a.From, b.From) && areaWithin(a.To, b.To) &&
+		portsWithin(a.Ports, b.Ports) && portsWithin(a.FromPorts, b.FromPorts) && slices.Equal(a.Types, b.Types)
+}
+
+func areaWithin(a, b area) bool {
+	return b == nil || a != nil && len(a.minus(slices.Clone(b).normal())) == 0
+}
+
+func portsWithin(a, b []rulefile.PortRange) bool {
+	return b == nil || a != nil && !slices.ContainsFunc(a, func(x rulefile.PortRange) bool {
+		return !slices.ContainsFunc(b, func(y rulefile.PortRange) bool { return y.Lo <= x.Lo && x.Hi <= y.Hi })
+	})
 }

@@ -92,6 +92,45 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// Round by round: what was answered is not asked again, what was put off is
+// asked once, a question is about one service.
+func TestRepeatUntilQuiet(t *testing.T) {
+	for _, tightness := range []float64{0, 0.5, 1} {
+		o := Defaults()
+		o.Tightness = tightness
+		b := from(monday)
+		for d := range 3 {
+			b.now = monday.AddDate(0, 0, d)
+			for _, port := range []uint16{1433, 8443, 9200} {
+				b.add(exposure.TCP, "10.1.1.5", "10.2.2.2", port, 4).deny(4)
+			}
+		}
+		var f *rulefile.File
+		for round, answer := range []Answer{Later, Yes, Later, No, Yes} {
+			props, _, err := Proposals(seq(b.list), f, o)
+			if err != nil || len(props) != []int{3, 3, 2, 2, 1}[round] {
+				t.Fatalf("tightness %v, round %d: %v, %d proposals", tightness, round, err, len(props))
+			}
+			decisions := make([]Decision, len(props))
+			decisions[0].Answer = answer
+			if f, err = Apply(f, props, decisions); err != nil || len(f.Rules) != 3 {
+				t.Fatalf("tightness %v, round %d: %v\n%s", tightness, round, err, rules(f))
+			}
+			for _, r := range f.Rules {
+				if len(r.Ports) != 1 {
+					t.Errorf("%s", r.String())
+				}
+			}
+			// The next log has a little more of the same.
+			b.now = monday.AddDate(0, 0, 3+round)
+			b.add(exposure.TCP, "10.1.1.5", "10.2.2.2", 9200, 1).deny(1)
+		}
+		if props, _, err := Proposals(seq(b.list), f, o); err != nil || len(props) != 0 {
+			t.Errorf("not quiet: %v %+v", err, props)
+		}
+	}
+}
+
 func TestSampledLogIsSaid(t *testing.T) {
 	b := from(monday).add(exposure.TCP, "10.1.1.5", "10.2.2.2", 1433, 4).deny(4)
 	o := Defaults()

@@ -93,8 +93,9 @@
 //	from 0.95  nothing but the addresses that were seen; only merges that open nothing
 //	from 0.7   segments from 5 clients, servers from 10 and 3/4, the internet from 8 networks
 //	from 0.3   (DefaultTightness) as told above
-//	from 0.1   clients are all networks of one's own; servers from 3 and a third
-//	below      clients are not limited at all
+//	from 0.1   one client stands for its named segment, or for all networks of
+//	           one's own that nobody named; servers from 3 and a third
+//	below      one server stands for its segment, one network for the internet
 //
 // # Denials
 //

@@ -22,9 +22,10 @@ func (l *Learner) Finish() (*rulefile.File, *Report, error) {
 	}
 	e.sift()
 	e.nameLater()
+	stated := e.stated()
 	cells := e.reduce(e.cells())
 	f := e.file()
-	f.Rules = append(f.Rules, e.stated()...)
+	f.Rules = append(f.Rules, stated...)
 	f.Rules = append(f.Rules, e.denyDead(cells, e.room(len(f.Rules)+len(cells)))...)
 	for _, c := range cells {
 		f.Rules = append(f.Rules, e.rule(c))
@@ -103,31 +104,6 @@ func (e *evidence) file() *rulefile.File {
 	return f
 }
 
-// stated are the rules that the policy asks for.
-func (e *evidence) stated() (out []rulefile.Rule) {
-	for _, o := range e.opt.Policy.Operators {
-		ports := []string{"22"}
-		if len(o.Ports) > 0 {
-			ports = ports[:0]
-			for _, p := range o.Ports {
-				ports = append(ports, fmt.Sprint(p))
-			}
-		}
-		out = append(out, rulefile.Rule{
-			Name: "operator's access", Action: rulefile.Permit, Proto: "tcp", From: areaOf(o.From.Masked()).texts(), Ports: ports,
-			Protected: cmp.Or(o.Reason, "the operator comes from here"),
-		})
-	}
-	for _, p := range e.opt.Policy.Protected {
-		out = append(out, rulefile.Rule{
-			Name: "protected " + e.label(service{proto: protoNumber(p.Proto), port: p.First, hi: p.Last}), Action: rulefile.Permit,
-			Proto: string(p.Proto), Ports: []string{rulefile.PortRange{Lo: p.First, Hi: max(p.First, p.Last)}.String()},
-			Protected: cmp.Or(p.Reason, "the policy protects this port"),
-		})
-	}
-	return out
-}
-
 // rule writes a cell.
 func (e *evidence) rule(c *cell) rulefile.Rule {
 	first := e.list[c.svcs[0]]
@@ -135,12 +111,7 @@ func (e *evidence) rule(c *cell) rulefile.Rule {
 		Name: e.name(c), Action: rulefile.Permit, Proto: protoName(first.proto), Service: e.services(c),
 		Dynamic: strings.TrimPrefix(e.kind(c), "-"),
 	}
-	if !c.from.any {
-		r.From = c.from.area.texts()
-	}
-	if !c.to.any {
-		r.To = c.to.area.texts()
-	}
+	r.From, r.To = c.from.area.texts(), c.to.area.texts()
 	switch {
 	case first.proto == icmp || first.proto == icmp6:
 		r.Types = e.portTexts(c)

@@ -85,7 +85,7 @@ func TestThreeClientsAreTheirSegment(t *testing.T) {
 		1:    "permit tcp from 10.1.1.5,10.1.1.60,10.1.1.200 to 10.9.9.9 port 443\n",
 		0.8:  "permit tcp from 10.1.1.5,10.1.1.60,10.1.1.200 to 10.9.9.9 port 443\n",
 		0.2:  "permit tcp from 10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16 to 10.9.9.9 port 443\n",
-		0.05: "permit tcp to 10.9.9.0/24 port 443\n",
+		0.05: "permit tcp from 10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16 to 10.9.9.0/24 port 443\n",
 	} {
 		o := Defaults()
 		o.Tightness = tightness
@@ -240,6 +240,14 @@ func TestPolicyIsHonoured(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
+	// What comes by them needs no rule of its own.
+	b.add(exposure.TCP, "192.0.2.7", "10.2.2.2", 22, 9)
+	if f, _ := mustLearn(t, seq(b.list), o); rules(f) != got || f.Rules[0].Evidence.Flows != 9 || f.Rules[1].Evidence.Clients != 1 {
+		t.Errorf("%s", f.Text())
+	}
+	if strings.Count(got, "657") != 1 {
+		t.Errorf("%s", got)
+	}
 	if f.Rules[0].Protected != "the person who applies this" || f.Rules[1].Protected != "cluster heartbeat" {
 		t.Errorf("%s", f.Text())
 	}
@@ -297,6 +305,27 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		got, _ := mustLearn(t, seq(list), Defaults())
 		if !bytes.Equal(got.Text(), want.Text()) {
 			t.Fatalf("another file:\n%s\n%s", got.Text(), want.Text())
+		}
+	}
+}
+
+// Connections that two sensors saw, and files that are read twice, change
+// counts and nothing else.
+func TestDuplicatesOpenNothing(t *testing.T) {
+	s := newSite(6)
+	for _, days := range []int{1, 2} {
+		var list []*exposure.Flow
+		for d := range days {
+			list = append(list, s.legitimate(monday.AddDate(0, 0, d))...)
+			list = append(list, s.noise(monday.AddDate(0, 0, d))...)
+		}
+		once, _ := mustLearn(t, seq(list), Defaults())
+		twice, _ := mustLearn(t, seq(list, list), Defaults())
+		next := s.legitimate(monday.AddDate(0, 0, days))
+		a, b := share(t, once, next), share(t, twice, next)
+		cross := s.crossing(monday, next)
+		if b < a-0.001 || share(t, twice, cross) > 0.01 {
+			t.Errorf("%d days: %.2f %% with duplicates, %.2f %% without; %.2f %% across", days, 100*b, 100*a, 100*share(t, twice, cross))
 		}
 	}
 }

@@ -124,16 +124,14 @@ func joinEnds(list []*end) end {
 	hosts := make([]places, len(list))
 	for i, x := range list {
 		hosts[i] = x.hosts
-		out.far, out.any, out.wide = out.far || x.far, out.any || x.any, out.wide || x.wide
+		out.far, out.wide = out.far || x.far, out.wide || x.wide
 		out.named += x.named
 		out.area = append(out.area, x.area...)
 	}
 	out.hosts = union(hosts...)
-	if out.area = out.area.normal(); out.any {
-		out.area = nil
-	}
+	out.area = out.area.normal()
 	for _, x := range list {
-		if x.any == out.any && x.area.equal(out.area) {
+		if x.area.equal(out.area) {
 			out.text = x.text
 			break
 		}
@@ -144,13 +142,17 @@ func joinEnds(list []*end) end {
 // mergeSame joins cells that have both ends, or service and one end, the same:
 // that opens nothing, and many cells become few in one pass each.
 func (e *evidence) mergeSame(cells []*cell) []*cell {
-	for _, key := range []func(c *cell) string{
+	keys := []func(c *cell) string{
 		func(c *cell) string { return e.svcKey(c) + "|" + endKey(&c.to) },
 		func(c *cell) string { return e.svcKey(c) + "|" + endKey(&c.from) },
 		func(c *cell) string {
 			return string(rune(e.list[c.svcs[0]].proto)) + e.kind(c) + endKey(&c.from) + "|" + endKey(&c.to)
 		},
-	} {
+	}
+	if e.asking { // a question is about one service
+		keys = keys[:2]
+	}
+	for _, key := range keys {
 		cells = e.mergeBy(cells, key)
 	}
 	return cells
@@ -186,9 +188,6 @@ func (e *evidence) svcKey(c *cell) string {
 }
 
 func endKey(x *end) string {
-	if x.any {
-		return "any"
-	}
 	s := ""
 	for _, r := range x.area {
 		s += r.String() + " "

@@ -100,10 +100,9 @@ type level struct {
 	share   float64
 	// internet is how many different networks (/16, /32) stand for all.
 	internet int
-	// private: clients of any segment stand for every network of one's own.
+	// private: clients of a segment that nobody named stand for every network
+	// of one's own that nobody named.
 	private bool
-	// any: clients are not limited at all.
-	any bool
 }
 
 // levelOf turns the dial. The thresholds' reasons are in the package comment.
@@ -118,5 +117,5 @@ func levelOf(t float64) level {
 	case t >= 0.1:
 		return level{clients: 1, servers: 3, share: 0.3, internet: 2, private: true}
 	}
-	return level{clients: 1, servers: 1, internet: 1, any: true}
+	return level{clients: 1, servers: 1, internet: 1, private: true}
 }

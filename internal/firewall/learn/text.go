@@ -98,8 +98,6 @@ func (e *evidence) endName(x *end, n int) string {
 	switch {
 	case x.text != "":
 		return clean(x.text)
-	case x.any:
-		return "anybody"
 	case len(x.area) == 1:
 		return x.area[0].String()
 	case len(x.area) == 2:
