@@ -14,7 +14,7 @@ type flap struct {
 	// it, and when the next notice may come.
 	flapping bool
 	held     int
-	latest   Told
+	latest   *Told
 	next     time.Time
 	interval time.Duration
 }
@@ -35,7 +35,7 @@ func (e *Engine) flapping(t *Told) {
 	switch {
 	case f.flapping:
 		f.held++
-		f.latest = *t
+		f.latest = t
 	case f.count > e.o.Flap.Changes:
 		f.flapping, f.interval = true, e.o.Flap.First
 		f.next = t.At.Add(f.interval)
@@ -55,7 +55,7 @@ func (e *Engine) tickFlaps(now time.Time) {
 	e.flaps.each(func(ep exposure.Endpoint, f *flap) {
 		switch {
 		case f.flapping && f.held > 0 && !now.Before(f.next):
-			e.send(&f.latest, f.held)
+			e.send(f.latest, f.held)
 			f.held = 0
 			f.interval = min(2*f.interval, e.o.Flap.Most)
 			f.next = now.Add(f.interval)
@@ -88,6 +88,6 @@ func (e *Engine) nextFlap() time.Time {
 // forgetFlap tells what an endpoint held back that is let go for others.
 func (e *Engine) forgetFlap(_ exposure.Endpoint, f *flap) {
 	if f.held > 0 {
-		e.send(&f.latest, f.held)
+		e.send(f.latest, f.held)
 	}
 }

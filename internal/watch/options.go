@@ -55,8 +55,8 @@ type Limits struct {
 	Endpoints int // endpoints whose recent changes are remembered
 }
 
-// DefaultLimits are used for zero fields: about 300 MiB if all are full.
-var DefaultLimits = Limits{Rows: 100_000, Members: 4096, Findings: 20_000, Endpoints: 32_768}
+// DefaultLimits are used for zero fields: some 300 MiB if all are full.
+var DefaultLimits = Limits{Rows: 100_000, Members: 4096, Findings: 20_000, Endpoints: 16_384}
 
 func (o Options) withDefaults() Options {
 	o.Flap.Changes = orInt(o.Flap.Changes, DefaultFlapping.Changes)

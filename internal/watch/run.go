@@ -167,8 +167,11 @@ func (r *loop) alive() *time.Ticker {
 
 // handle takes an event and those that wait behind it.
 func (r *loop) handle(ctx context.Context, ev event.Event, helpers *sync.WaitGroup) {
-	for range batch {
+	for n := 1; ; n++ {
 		r.one(ctx, ev, helpers)
+		if n == batch {
+			return
+		}
 		select {
 		case ev = <-r.events:
 		default:
