@@ -26,7 +26,7 @@ func look(ctx context.Context) (exposure.Snapshot, error) {
 // times: an answer that does not come again is none. UDP that only keeps
 // silent does not answer.
 func ask(ctx context.Context, eps []exposure.Endpoint) (open []exposure.Endpoint, err error) {
-	answers, err := scan.Ask(ctx, eps, scan.AskOptions{Tries: 2})
+	answers, err := scan.Ask(ctx, eps, scan.AskOptions{Tries: 2, Method: scan.Connect})
 	for _, a := range answers {
 		if a.Opens > 0 {
 			open = append(open, a.Endpoint)

@@ -181,8 +181,10 @@ func (u *unitWork) take(ctx context.Context, m Machine, st *unitState) error {
 		for _, n := range st.list("Triggers") {
 			if t, err := u.state(ctx, m, n); err != nil {
 				return err
-			} else if t != nil && !strings.Contains(n, "@.") && !slices.Contains(u.stop, t.Name) {
-				u.stop = append(u.stop, t.Name)
+			} else if t != nil && !strings.Contains(n, "@.") {
+				if err := u.take(ctx, m, t); err != nil {
+					return err
+				}
 			}
 		}
 	}

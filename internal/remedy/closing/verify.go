@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/host"
@@ -31,14 +32,14 @@ func (p *Plan) verify(ctx context.Context, r *run) error {
 		return orCancelled(ctx, last)
 	}
 	// What something starts again is often started again a moment later.
-	r.Clock.Sleep(ctx, settleTime)
+	r.Clock.Sleep(ctx, min(settleTime, r.Patience/10))
 	if err := p.listed(ctx, r); err != nil {
 		return err
 	}
 	return orCancelled(ctx, nil)
 }
 
-const settleTime = 300_000_000 // nanoseconds
+const settleTime = 300 * time.Millisecond
 
 func orCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
