@@ -26,22 +26,25 @@ type format struct {
 	// none is the error by which the reader says that it found nothing of its
 	// kind.
 	none error
+	// like are words of such documents, by which one that cannot be read is
+	// known; "" where fits tells enough.
+	like string
 }
 
 // formats are tried in this order: those that cannot be taken for another
 // first.
 var formats = []format{
-	{"rules", "a rule file of this program (YAML)", looks(`(?m)^(schema:\s*["']?portreeve\.rules/|rules:\s*(#.*)?$)`), readRuleFile, errNotOurs},
-	{"nftables-json", "nft -j list ruleset", looks(`^\s*\{\s*"nftables"`), readNftJSON, nftables.ErrFormat},
-	{"nftables", "nft list ruleset, nft.conf", looks(nftLook), readNftText, nftables.ErrText},
-	{"iptables", "iptables-save, ip6tables-save, iptables -S, with ipset save", looks(iptablesLook), readIptables, iptables.ErrFormat},
-	{"aws", "EC2 security groups and network ACLs (JSON)", looksJSON, simple(aws.Read, aws.Options{}), aws.ErrFormat},
-	{"azure", "network security groups (JSON)", looksJSON, simple(azure.Read, azure.Options{}), azure.ErrFormat},
-	{"gcp", "VPC firewall rules and policies (JSON, YAML)", looks(`^\s*[\[{]|(?m)^(- |---|[A-Za-z]+:)`), simple(gcp.Read, gcp.Options{}), gcp.ErrFormat},
-	{"kubernetes", "NetworkPolicy (YAML, JSON)", looks(`NetworkPolicy`), simple(kubernetes.Read, kubernetes.Options{}), kubernetes.ErrFormat},
-	{"cisco", "IOS, NX-OS, XR, ASA, EOS configuration; show access-lists", looks(ciscoLook), simple(cisco.Read, cisco.Options{}), cisco.ErrFormat},
-	{"pf", "pf.conf, pfctl -sr", looks(pfLook), simple(pf.Read, pf.Options{}), pf.ErrFormat},
-	{"windows", "netsh advfirewall, Get-NetFirewallRule, firewall registry export", looksWindows, simple(windows.Read, windows.Options{}), windows.ErrFormat},
+	{"rules", "a rule file of this program (YAML)", looks(`(?m)^(schema:\s*["']?portreeve\.rules/|rules:\s*(#.*)?$)`), readRuleFile, errNotOurs, ""},
+	{"nftables-json", "nft -j list ruleset", looks(`^\s*\{\s*"nftables"`), readNftJSON, nftables.ErrFormat, `"nftables"\s*:`},
+	{"nftables", "nft list ruleset, nft.conf", looks(nftLook), readNftText, nftables.ErrText, ""},
+	{"iptables", "iptables-save, ip6tables-save, iptables -S, with ipset save", looks(iptablesLook), readIptables, iptables.ErrFormat, ""},
+	{"aws", "EC2 security groups and network ACLs (JSON)", looksJSON, simple(aws.Read, aws.Options{}), aws.ErrFormat, `"(SecurityGroups?|SecurityGroupRules|NetworkAcls?|IpPermissions(Egress)?|NetworkAclId|GroupId)"\s*:`},
+	{"azure", "network security groups (JSON)", looksJSON, simple(azure.Read, azure.Options{}), azure.ErrFormat, `"(securityRules|defaultSecurityRules|networkSecurityGroups?)"\s*:|Microsoft\.Network`},
+	{"gcp", "VPC firewall rules and policies (JSON, YAML)", looks(`^\s*[\[{]|(?m)^(- |---|[A-Za-z]+:)`), simple(gcp.Read, gcp.Options{}), gcp.ErrFormat, `compute#firewall|googleapis\.com/compute|"(sourceRanges|targetTags|allowed|denied)"\s*:`},
+	{"kubernetes", "NetworkPolicy (YAML, JSON)", looks(`NetworkPolicy`), simple(kubernetes.Read, kubernetes.Options{}), kubernetes.ErrFormat, `NetworkPolicy`},
+	{"cisco", "IOS, NX-OS, XR, ASA, EOS configuration; show access-lists", looks(ciscoLook), simple(cisco.Read, cisco.Options{}), cisco.ErrFormat, ""},
+	{"pf", "pf.conf, pfctl -sr", looks(pfLook), simple(pf.Read, pf.Options{}), pf.ErrFormat, ""},
+	{"windows", "netsh advfirewall, Get-NetFirewallRule, firewall registry export", looksWindows, simple(windows.Read, windows.Options{}), windows.ErrFormat, ""},
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/portreeve/portreeve/internal/firewall/dialect/document"
 	"github.com/portreeve/portreeve/internal/firewall/dialect/iptables"
 	"github.com/portreeve/portreeve/internal/firewall/dialect/nftables"
 	"github.com/portreeve/portreeve/internal/firewall/dialect/portname"
@@ -33,9 +34,17 @@ func readRuleFile(t *text) (*ruleset.RuleSet, []problem.Problem, error) {
 func readNftJSON(t *text) (*ruleset.RuleSet, []problem.Problem, error) {
 	tables, err := nftables.Read(t.reader(), nftables.Facts{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, placed(t, err)
 	}
 	return nftSet(tables, nil), extensions(tables), nil
+}
+
+// placed says where a document ends or breaks, which its reader does not.
+func placed(t *text, err error) error {
+	if _, where := document.JSON(t.data); where != nil {
+		return fmt.Errorf("%w: %w", nftables.ErrFormat, where)
+	}
+	return err
 }
 
 func readNftText(t *text) (*ruleset.RuleSet, []problem.Problem, error) {

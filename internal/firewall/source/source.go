@@ -2,9 +2,11 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/firewall/dialect/nftables"
@@ -77,7 +79,7 @@ func (t *text) reader() io.Reader { return bytes.NewReader(t.data) }
 
 // auto tries every format that the content could be of.
 func (t *text) auto() (*Source, error) {
-	var why error
+	var why, surer error
 	for _, f := range formats {
 		if !f.fits(t) {
 			continue
@@ -91,7 +93,11 @@ func (t *text) auto() (*Source, error) {
 		if why == nil && (!errors.Is(err, f.none) || f.none == nftables.ErrText) {
 			why = fmt.Errorf("as %s: %w", f.name, errors.Unwrap(err))
 		}
+		if surer == nil && f.like != "" && regexp.MustCompile(f.like).Match(t.head) {
+			surer = fmt.Errorf("as %s: %w", f.name, errors.Unwrap(err))
+		}
 	}
+	why = cmp.Or(surer, why)
 	if why == nil {
 		return nil, fmt.Errorf("%s: %w (known are: %s)", t.name, ErrFormat, formatNames())
 	}
