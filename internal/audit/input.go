@@ -47,6 +47,10 @@ type Input struct {
 	PermitRules []exposure.PermitRule
 
 	Traffic *exposure.Traffic // nil: nobody watched
+	// Past is who used the listeners in a long time, by the history; nil
+	// without one. Its usage counts for a port at any address that the
+	// listener takes, and one without clients stands in it too.
+	Past *exposure.Traffic
 	// Evidence are the files that stand for a host that was not looked at
 	// itself; empty when this host was audited.
 	Evidence []Evidence

@@ -66,16 +66,30 @@ func windowText(t *exposure.Traffic) string {
 // unused.
 const unusedAfter = 30 * 24 * time.Hour
 
-// ruleUnused raises listeners that nobody used in a long time watched.
+// ruleUnused raises listeners that nobody used in a long time watched: by this
+// audit's own watching, or by the history's.
 func ruleUnused(in *Input, r *row) {
-	t := in.Traffic
-	if r.sock == nil || r.loopbackOnly() || t == nil || t.Window() < unusedAfter || len(t.Doubts) > 0 {
+	if r.sock == nil || r.loopbackOnly() {
 		return
 	}
-	u := in.usageOf(r)
-	if u == nil || u.Count > 0 || u.AtLeast {
-		return
+	for _, t := range []*exposure.Traffic{in.Traffic, in.Past} {
+		if t != nil && t.Window() >= unusedAfter && len(t.Doubts) == 0 && in.neverUsed(t, r) {
+			r.unused(t)
+			return
+		}
 	}
+}
+
+// neverUsed: nobody came in that time, nor in the time that this audit saw.
+func (in *Input) neverUsed(t *exposure.Traffic, r *row) bool {
+	if now := in.usageOf(r); now != nil && now.Count > 0 {
+		return false
+	}
+	u := usageIn(t, r)
+	return u != nil && u.Count == 0 && !u.AtLeast
+}
+
+func (r *row) unused(t *exposure.Traffic) {
 	f := exposure.Finding{Rule: "unused-listener", Severity: exposure.Low,
 		Title:       "nobody used it",
 		Because:     []string{fmt.Sprintf("no client in %s", windowText(t)), r.bound()},

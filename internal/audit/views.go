@@ -122,8 +122,12 @@ func (in *Input) usageOf(r *row) *exposure.Usage {
 	if in.Traffic == nil {
 		return nil
 	}
-	for i := range in.Traffic.Usage {
-		u := &in.Traffic.Usage[i]
+	return usageIn(in.Traffic, r)
+}
+
+func usageIn(t *exposure.Traffic, r *row) *exposure.Usage {
+	for i := range t.Usage {
+		u := &t.Usage[i]
 		if u.Endpoint.Proto == r.Proto && u.Endpoint.Port == r.Port && u.Endpoint.Addr == r.Addr && u.Endpoint.Device == r.Device {
 			return u
 		}

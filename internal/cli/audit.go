@@ -24,6 +24,8 @@ type auditFlags struct {
 	vantages, from      []string
 	host                string
 	observe             time.Duration
+	since               string
+	record              bool
 }
 
 func newAudit(s *streams) *cobra.Command {
@@ -41,6 +43,7 @@ Scan this host from another one and give the result with --vantage.`,
   portreeve audit -v                           every reason and every fix
   portreeve audit --policy ports.yaml --fail-on medium
   portreeve audit --observe 10m                who uses what, too
+  portreeve audit --since 7d                   what is new since a week ago
   nmap -Pn -p- -oX v.xml HOST                  on another host, then here:
   portreeve audit --vantage v.xml --json > audit.json
   portreeve audit --from host.json --from web.pcap    another host`,
@@ -56,6 +59,8 @@ Scan this host from another one and give the result with --vantage.`,
 	cmd.Flags().DurationVar(&f.observe, "observe", 0, "also watch who connects for this long, as 30s or 10m")
 	cmd.Flags().StringArrayVar(&f.from, "from", nil, "judge this evidence instead of this host: captures, portreeve's host, scan and flow JSON, nmap XML (- is stdin; may repeat)")
 	cmd.Flags().StringVar(&f.host, "host", "", "with --from: the addresses of the host that is meant, as ADDR[,ADDR] or NAME=ADDR[,ADDR]")
+	cmd.Flags().StringVar(&f.since, "since", "", "mark what is new since a saved snapshot, or since 12h, 7d, a date or a time")
+	cmd.Flags().BoolVar(&f.record, "record", false, "keep this audit's listeners and findings in the history")
 	return cmd
 }
 
@@ -71,17 +76,26 @@ func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	if err != nil {
 		return err
 	}
+	past, err := f.openPast(ctx)
+	if err != nil {
+		return err
+	}
 	in, err := f.gather(ctx, s)
 	if err != nil {
 		return err
 	}
+	past.use(ctx, s, in)
 	in.Policy, in.Vantages = pol.For(in.Host, ownIPs(in.Addrs)), append(in.Vantages, vantages...)
 	rep := audit.Judge(in)
 	if len(in.Vantages) > 0 && len(rep.Summary.Vantages) == 0 {
 		fmt.Fprintln(s.err, "note: no host in the vantage file has an address of this host; it was not used")
 	}
-	if err := printAudit(s, &rep, f); err != nil {
+	past.compare(in, &rep)
+	if err := printAudit(s, &rep, f, past); err != nil {
 		return writeError(err)
+	}
+	if err := past.keep(ctx, in, &rep); err != nil {
+		return err
 	}
 	return auditEnd(s, &rep, f)
 }
@@ -117,6 +131,8 @@ func (f *auditFlags) checkFrom() error {
 		return usage("leave --observe away, or give a longer capture with --from", "--observe watches this host, and with --from it is left alone")
 	case len(f.from) > 0 && f.deep:
 		return usage("leave --deep away", "--deep asks this host's kernel, and with --from it is left alone")
+	case len(f.from) > 0 && (f.since != "" || f.record):
+		return usage("leave it away; host documents are compared with portreeve baseline diff", "--since and --record are about this host's history, and with --from it is left alone")
 	}
 	return nil
 }
@@ -135,13 +151,17 @@ func (f *auditFlags) check() error {
 type auditDocument struct {
 	Schema string `json:"schema"`
 	audit.Report
+	*auditSince
 }
 
-func printAudit(s *streams, rep *audit.Report, f auditFlags) error {
+func printAudit(s *streams, rep *audit.Report, f auditFlags, past *auditPast) error {
 	if f.json {
-		return report.JSON(s.out, auditDocument{"portreeve.audit/1", *rep})
+		return report.JSON(s.out, auditDocument{"portreeve.audit/1", *rep, past.since})
 	}
-	return report.AuditText(s.out, rep, s.style(f.verbose))
+	if err := report.AuditText(s.out, rep, s.style(f.verbose)); err != nil || past.since == nil {
+		return err
+	}
+	return past.text(s, rep, f.verbose)
 }
 
 // auditEnd chooses the code: findings win over a view that was missing.

@@ -142,6 +142,7 @@ type lifeLine struct {
 	Closed   *time.Time       `json:"closed"`
 	Ended    drift.Kind       `json:"ended"`
 	Source   string           `json:"source"`
+	EndedBy  string           `json:"ended_source"`
 	Socket   *exposure.Socket `json:"socket"`
 }
 
@@ -195,7 +196,7 @@ func storyOf(st *history.Story) storyDocument {
 		KnownSince: maybeTime(st.From), Snapshots: st.Snapshots, UsageWatched: watchedOf(st.Usage), Watched: watchedOf(st.Listeners)}
 	for i := range st.Lives {
 		l := &st.Lives[i]
-		d.Listeners = append(d.Listeners, lifeLine{l.Endpoint.String(), l.Opened, l.Exact, l.Seen, maybeTime(l.Closed), l.Ended, l.Source, &l.Socket})
+		d.Listeners = append(d.Listeners, lifeLine{l.Endpoint.String(), l.Opened, l.Exact, l.Seen, maybeTime(l.Closed), l.Ended, l.Source, l.EndSource, &l.Socket})
 	}
 	for i := range st.Events {
 		d.Changes = append(d.Changes, changeLine{st.Events[i].Line(), st.Events[i].Source})
@@ -235,11 +236,11 @@ func tellable(st *history.Story, now time.Time) *report.Story {
 		Usage: report.Watched(st.Usage), Listeners: report.Watched(st.Listeners)}
 	for i := range st.Lives {
 		l := &st.Lives[i]
-		out.Lives = append(out.Lives, report.Life{Socket: &l.Socket, Opened: l.Opened, Exact: l.Exact, Seen: l.Seen, Closed: l.Closed, Ended: string(l.Ended)})
+		out.Lives = append(out.Lives, report.Life{Socket: &l.Socket, Opened: l.Opened, Exact: l.Exact, Seen: l.Seen, Closed: l.Closed, Ended: string(l.Ended), ExactEnd: history.Live(l.EndSource)})
 	}
 	for i := range st.Events {
 		e := &st.Events[i]
-		out.Changes = append(out.Changes, report.StoryChange{At: e.At, Source: e.Source,
+		out.Changes = append(out.Changes, report.StoryChange{At: e.At, Exact: history.Live(e.Source),
 			DriftRow: report.DriftRow{Kind: string(e.Kind), Endpoint: e.Endpoint, Before: e.Before, After: e.After}})
 	}
 	for _, c := range st.Clients {

@@ -77,8 +77,8 @@ func (t *tx) ends(e *Event, s *exposure.Socket, socket int64) error {
 			return err
 		}
 	}
-	return t.do("UPDATE life SET closed = ?, seen = max(seen, ?), ended = ?, socket = ? WHERE id = ?",
-		stamp(e.At), stamp(e.At), string(e.Kind), socket, id)
+	return t.do("UPDATE life SET closed = ?, seen = max(seen, ?), ended = ?, socket = ?, end_source = ? WHERE id = ?",
+		stamp(e.At), stamp(e.At), string(e.Kind), socket, e.Source, id)
 }
 
 // begins opens a life, unless one is open: then it was found before it was
@@ -91,13 +91,13 @@ func (t *tx) begins(e *Event, s *exposure.Socket, socket int64) error {
 	if id != 0 {
 		return t.do("UPDATE life SET seen = max(seen, ?), socket = ? WHERE id = ?", stamp(e.At), socket, id)
 	}
-	_, err = t.newLife(s.Endpoint(), socket, e.At, live(e.Source), e.Source)
+	_, err = t.newLife(s.Endpoint(), socket, e.At, Live(e.Source), e.Source)
 	return err
 }
 
-// live reports a source that sees a listener at the moment it opens; others
+// Live reports a source that sees a change at the moment it happens; others
 // find it later.
-func live(source string) bool { return source == "bpf" || source == "sock_diag" }
+func Live(source string) bool { return source == "bpf" || source == "sock_diag" }
 
 func (t *tx) newLife(ep exposure.Endpoint, socket int64, at time.Time, exact bool, source string) (int64, error) {
 	res, err := t.run(`INSERT INTO life(proto, addr, port, netns, device, socket, opened, exact, seen, closed, ended, source)

@@ -77,9 +77,9 @@ func (t *tx) insertSnapshot(name string, snap *drift.Snapshot, listing int64, o 
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return 0, err
 	}
-	res, err := t.run(`INSERT INTO snapshot(name, taken, host, self, view, gaps, gap_count, rows, listing, baseline, chosen)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		name, stamp(snap.Taken), snap.Host, string(self), string(eyes), string(gaps), len(snap.Gaps), len(snap.Sockets), listing, o.Baseline, o.Baseline)
+	res, err := t.run(`INSERT INTO snapshot(name, taken, host, self, view, gaps, gap_count, rows, listing, baseline, chosen, source)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		name, stamp(snap.Taken), snap.Host, string(self), string(eyes), string(gaps), len(snap.Gaps), len(snap.Sockets), listing, o.Baseline, o.Baseline, o.Source)
 	if err != nil {
 		return 0, err
 	}
@@ -149,12 +149,12 @@ func (t *tx) keepListing(socks []exposure.Socket) (ids []int64, listing int64, e
 	return ids, listing, nil
 }
 
-const snapshotColumns = "id, name, taken, host, view, rows, gap_count, chosen, baseline"
+const snapshotColumns = "id, name, taken, host, view, rows, gap_count, chosen, baseline, source"
 
 func scanSnapshot(scan func(...any) error) (s Snapshot, id int64, err error) {
 	var taken int64
 	var view string
-	if err := scan(&id, &s.Name, &taken, &s.Host, &view, &s.Sockets, &s.Gaps, &s.Default, &s.Baseline); err != nil {
+	if err := scan(&id, &s.Name, &taken, &s.Host, &view, &s.Sockets, &s.Gaps, &s.Default, &s.Baseline, &s.Source); err != nil {
 		return s, 0, err
 	}
 	s.Taken = moment(taken)

@@ -38,7 +38,7 @@ func (s *Store) Port(ctx context.Context, proto exposure.Proto, port uint16, sin
 
 func (st *Story) place() []any { return []any{int64(st.Port), string(st.Proto), stamp(st.Since)} }
 
-const livesOfPort = `SELECT l.proto, l.addr, l.port, l.netns, l.device, l.opened, l.exact, l.seen, coalesce(l.closed, 0), l.ended, l.source, s.hash, s.body
+const livesOfPort = `SELECT l.proto, l.addr, l.port, l.netns, l.device, l.opened, l.exact, l.seen, coalesce(l.closed, 0), l.ended, l.source, l.end_source, s.hash, s.body
 	FROM life l JOIN socket s ON s.id = l.socket WHERE l.port = ?1 AND l.proto = ?2 AND (l.closed IS NULL OR l.closed >= ?3)
 	ORDER BY l.opened DESC, l.id DESC LIMIT ?4`
 
@@ -54,7 +54,7 @@ func scanLife(scan func(...any) error) (l Life, err error) {
 	var proto, addr, netns, device, ended string
 	var port, opened, seen, closed int64
 	var hash, body []byte
-	if err := scan(&proto, &addr, &port, &netns, &device, &opened, &l.Exact, &seen, &closed, &ended, &l.Source, &hash, &body); err != nil {
+	if err := scan(&proto, &addr, &port, &netns, &device, &opened, &l.Exact, &seen, &closed, &ended, &l.Source, &l.EndSource, &hash, &body); err != nil {
 		return l, err
 	}
 	l.Endpoint, l.Ended = endpoint(proto, addr, port, netns, device), drift.Kind(ended)

@@ -53,10 +53,11 @@ type Snapshot struct {
 	Taken    time.Time
 	Host     string
 	View     drift.View
-	Sockets  int  // rows
-	Gaps     int  // what could not be seen
-	Default  bool // what `diff` compares with unless told otherwise
-	Baseline bool // saved by a person; never pruned
+	Source   string // who took it: baseline, audit, watch; "" not known
+	Sockets  int    // rows
+	Gaps     int    // what could not be seen
+	Default  bool   // what `diff` compares with unless told otherwise
+	Baseline bool   // saved by a person; never pruned
 }
 
 // Minute is what one client did at one endpoint within one minute. At is cut
@@ -103,8 +104,9 @@ type Life struct {
 	Opened, Seen, Closed time.Time
 	Exact                bool
 	// Ended says how: a drift.Kind; "" while it is open.
-	Ended  drift.Kind
-	Source string
+	Ended drift.Kind
+	// Source is by whose word it opened, EndSource by whose it ended.
+	Source, EndSource string
 }
 
 // Client is one that used a port.

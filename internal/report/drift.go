@@ -208,3 +208,21 @@ func snapshotMark(x SnapshotRow) string {
 	}
 	return ""
 }
+
+// NewFindingsText lists findings that are new, one a line.
+func NewFindingsText(w io.Writer, list []exposure.Finding, st Style) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w, st.paint(bold, "New: "+count(len(list), "finding", "findings"))); err != nil {
+		return err
+	}
+	for _, f := range list {
+		for _, l := range hang(Escape(f.Endpoint+": "+f.Title), st.Width, 2, string(f.Severity)+" ") {
+			if _, err := fmt.Fprintln(w, st.paint(severityColor(f.Severity), l)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -31,15 +31,15 @@ type Story struct {
 type Life struct {
 	Socket               *exposure.Socket
 	Opened, Seen, Closed time.Time
-	Exact                bool
+	Exact, ExactEnd      bool
 	Ended                string
 }
 
 // StoryChange is one change of the port.
 type StoryChange struct {
 	DriftRow
-	At     time.Time
-	Source string
+	At    time.Time
+	Exact bool // else it had happened by then
 }
 
 // StoryClient is one that used the port.
@@ -143,13 +143,18 @@ func (p *auditPage) lives(s *Story) {
 	p.more(len(s.Lives)-len(rows), "listener", "listeners")
 }
 
-func lifeCells(l *Life) []string {
-	opened, closed := local(l.Opened), "open "+local(l.Seen)
-	if !l.Exact {
-		opened = "≤ " + opened
+// byThen marks a time by which something had happened.
+func byThen(t time.Time, exact bool) string {
+	if exact {
+		return local(t)
 	}
+	return "≤ " + local(t)
+}
+
+func lifeCells(l *Life) []string {
+	opened, closed := byThen(l.Opened, l.Exact), "open "+local(l.Seen)
 	if !l.Closed.IsZero() {
-		closed = local(l.Closed)
+		closed = byThen(l.Closed, l.ExactEnd)
 		if l.Ended != "" && l.Ended != "closed" {
 			closed += " " + l.Ended
 		}
@@ -167,7 +172,7 @@ func (p *auditPage) storyChanges(s *Story) {
 	for i := range s.Changes[:p.most(len(s.Changes), shownChanges)] {
 		c := &s.Changes[i]
 		cells := driftCells(&c.DriftRow)
-		rows = append(rows, []string{local(c.At), cells[0], cells[2], cells[3], cells[4]})
+		rows = append(rows, []string{byThen(c.At, c.Exact), cells[0], cells[2], cells[3], cells[4]})
 	}
 	p.storyTable([]column{{head: "WHEN"}, {head: "KIND"}, {head: "BOUND", min: 9}, {head: "WAS", min: 12}, {head: "IS", min: 12}}, rows)
 	p.more(s.ChangeCount-len(rows), "change", "changes")

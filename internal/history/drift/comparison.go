@@ -51,9 +51,18 @@ type place struct {
 	device string
 }
 
-func (p place) compare(q place) int {
-	return cmp.Or(cmp.Compare(p.ns, q.ns), cmp.Compare(p.proto, q.proto), cmp.Compare(p.port, q.port),
-		p.addr.IP.Compare(q.addr.IP), cmp.Compare(p.addr.Text, q.addr.Text), cmp.Compare(p.device, q.device))
+func (p *place) compare(q *place) int {
+	switch {
+	case p.ns != q.ns:
+		return cmp.Compare(p.ns, q.ns)
+	case p.proto != q.proto:
+		return cmp.Compare(p.proto, q.proto)
+	case p.port != q.port:
+		return cmp.Compare(p.port, q.port)
+	case p.addr != q.addr:
+		return cmp.Or(p.addr.IP.Compare(q.addr.IP), cmp.Compare(p.addr.Text, q.addr.Text))
+	}
+	return cmp.Compare(p.device, q.device)
 }
 
 // comparable refuses snapshots that have nothing to do with each other.
@@ -83,9 +92,10 @@ func (c *comparison) gap(format string, args ...any) {
 }
 
 // rows are the listeners of one snapshot that can be compared, sorted.
-func (c *comparison) rows(which side) []row {
+func (c *comparison) rows(which side) []*row {
 	s := c.of(which)
-	out := make([]row, 0, len(s.Sockets))
+	kept := make([]row, 0, len(s.Sockets)) // never grows: out points into it
+	out := make([]*row, 0, len(s.Sockets))
 	for i := range s.Sockets {
 		x := &s.Sockets[i]
 		if !x.IsListener() || x.Port == 0 || slices.Contains(x.Uncertain, "addr") || slices.Contains(x.Uncertain, "port") {
@@ -95,9 +105,15 @@ func (c *comparison) rows(which side) []row {
 		if !c.covered(which, x, at) {
 			continue
 		}
-		out = append(out, row{x, at, programOf(x)})
+		kept = append(kept, row{x, at, programOf(x)})
+		out = append(out, &kept[len(kept)-1])
 	}
-	slices.SortStableFunc(out, func(a, b row) int { return cmp.Or(a.at.compare(b.at), a.prog.compare(b.prog)) })
+	slices.SortStableFunc(out, func(a, b *row) int {
+		if order := a.at.compare(&b.at); order != 0 {
+			return order
+		}
+		return a.prog.compare(&b.prog)
+	})
 	return out
 }
 
@@ -174,12 +190,12 @@ func hostGaps(gaps []exposure.Gap) []exposure.Gap {
 }
 
 func (c *comparison) sortChanges() {
-	key := func(x *Change) place {
+	key := func(x *Change) *place {
 		which, s := isOpen, x.After
 		if s == nil {
 			which, s = wasOpen, x.Before
 		}
-		return place{c.spaces.key(which, s.NetNS), s.Proto, s.Addr, s.Port, s.Device}
+		return &place{c.spaces.key(which, s.NetNS), s.Proto, s.Addr, s.Port, s.Device}
 	}
 	slices.SortStableFunc(c.result.Changes, func(a, b Change) int {
 		return cmp.Or(key(&a).compare(key(&b)), cmp.Compare(a.Kind, b.Kind))

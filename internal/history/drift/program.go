@@ -10,6 +10,11 @@ import (
 	"github.com/portreeve/portreeve/internal/exposure"
 )
 
+// mark is what is equal for one program: some words, all "" for none.
+type mark [3]string
+
+func (m mark) none() bool { return m == mark{} }
+
 // program tells one program from another across a restart.
 type program struct {
 	// known: somebody is known to hold the socket.
@@ -18,7 +23,7 @@ type program struct {
 	// kernel users have theirs. byUnit and byPackage bear an upgrade that
 	// moves the executable; "" where they say nothing. byName is all there is
 	// when the executable could not be read.
-	hard, byUnit, byPackage, byName string
+	hard, byUnit, byPackage, byName mark
 	exe                             bool
 	// main is the oldest process that is not PID 1; activated: only systemd
 	// holds the socket, for a service that does not run.
@@ -26,11 +31,11 @@ type program struct {
 	activated bool
 }
 
-func (p program) compare(q program) int {
-	return cmp.Or(cmp.Compare(p.hard, q.hard), cmp.Compare(p.pid(), q.pid()))
+func (p *program) compare(q *program) int {
+	return cmp.Or(slices.Compare(p.hard[:], q.hard[:]), cmp.Compare(p.pid(), q.pid()))
 }
 
-func (p program) pid() int {
+func (p *program) pid() int {
 	if p.main == nil {
 		return 0
 	}
@@ -40,13 +45,16 @@ func (p program) pid() int {
 // SameProgram reports that two listeners are held by one program, in one run
 // of it or in two: same container, and same executable (and script), or same
 // unit or package and process name. False when either owner is not known.
-func SameProgram(a, b *exposure.Socket) bool { return sameProgram(programOf(a), programOf(b)) }
+func SameProgram(a, b *exposure.Socket) bool {
+	p, q := programOf(a), programOf(b)
+	return sameProgram(&p, &q)
+}
 
-func sameProgram(p, q program) bool {
+func sameProgram(p, q *program) bool {
 	if !p.known || !q.known {
 		return false
 	}
-	same := func(a, b string) bool { return a != "" && a == b }
+	same := func(a, b mark) bool { return !a.none() && a == b }
 	return p.hard == q.hard || same(p.byUnit, q.byUnit) || same(p.byPackage, q.byPackage) ||
 		(!p.exe || !q.exe) && same(p.byName, q.byName)
 }
@@ -58,7 +66,7 @@ func SameInstance(a, b *exposure.Socket) bool {
 	if p.known && q.known && p.main == nil && q.main == nil {
 		return p.hard == q.hard
 	}
-	return handedOver(row{Socket: a, prog: p}, row{Socket: b, prog: q}) ||
+	return handedOver(&row{Socket: a, prog: p}, &row{Socket: b, prog: q}) ||
 		slices.ContainsFunc(a.Processes, func(x exposure.Process) bool {
 			return slices.ContainsFunc(b.Processes, func(y exposure.Process) bool { return sameRun(&x, &y) })
 		})
@@ -74,12 +82,15 @@ func sameRun(a, b *exposure.Process) bool {
 	if a.PID != b.PID || a.PID <= 1 {
 		return false
 	}
+	if a.Exe != b.Exe && a.Exe != "" && b.Exe != "" {
+		return false // it became another program (execve)
+	}
 	return a.Started.IsZero() || b.Started.IsZero() || a.Started.Sub(b.Started).Abs() <= startTolerance
 }
 
 func programOf(s *exposure.Socket) program {
 	if k := s.Kernel; k != nil {
-		return program{known: true, hard: "kernel " + k.User + " " + k.Detail}
+		return program{known: true, hard: mark{"kernel", k.User, k.Detail}}
 	}
 	main := oldest(s.Processes)
 	if main == nil {
@@ -87,21 +98,22 @@ func programOf(s *exposure.Socket) program {
 	}
 	p := program{known: true, main: main, exe: main.Exe != ""}
 	inside := containerName(s.Container)
-	p.hard = strings.Join([]string{inside, main.Exe, script(main)}, "\x00")
-	p.byName = inside + "\x00" + main.Name
+	run := script(main)
+	p.hard = mark{inside, main.Exe, run}
+	p.byName = mark{inside, main.Name, "name"}
 	if !p.exe {
 		p.hard = p.byName
 	}
 	if main.PID == 1 && s.ActivatedBy != "" {
 		p.activated, p.main = true, nil
-		p.hard = "socket " + s.ActivatedBy
+		p.hard = mark{"socket", s.ActivatedBy}
 		return p
 	}
 	if strings.HasSuffix(s.Unit, ".service") && !strings.HasPrefix(s.Unit, "user@") {
-		p.byUnit = strings.Join([]string{inside, s.Unit, main.Name}, "\x00")
+		p.byUnit = mark{inside, s.Unit, main.Name}
 	}
-	if s.Package != "" && script(main) == "" {
-		p.byPackage = strings.Join([]string{inside, s.Package, main.Name}, "\x00")
+	if s.Package != "" && run == "" {
+		p.byPackage = mark{inside, s.Package, main.Name}
 	}
 	return p
 }
