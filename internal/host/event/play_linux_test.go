@@ -67,10 +67,10 @@ func openSocket(network, address string) interface{ Close() error } {
 // playFollow opens a stream, gives up every capability, and counts what it
 // then sees of its own sockets.
 func playFollow(source string) {
-	s, err := Open(context.Background(), Options{NetNS: "self", Source: source, Interval: 20 * time.Millisecond})
+	s, err := Open(context.Background(), Options{NetNS: "self", Source: source, Interval: 20 * time.Millisecond, steady: true})
 	check(err)
 	check(syscall.Setuid(65534)) // with it go all capabilities
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	go func() {
 		c := openSocket("tcp4", "127.0.0.1:4000")
@@ -118,6 +118,6 @@ func prepare(t *testing.T, ns *nettest.NS, words ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := ns.Command(exe, words...)
-	cmd.Env = append(os.Environ(), playVariable+"="+strings.Join(words, " "))
+	cmd.Env = append(os.Environ(), playVariable+"="+strings.Join(words, " "), "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
