@@ -81,6 +81,9 @@ func (v *view) haproxyBind(e entry, scope int) (out []place) {
 		if marked && (family == "unix" || family == "abns" || family == "fd" || family == "sockpair") || strings.HasPrefix(host, "/") {
 			continue
 		}
+		if marked && strings.HasSuffix(family, "6") && (host == "" || host == "*") {
+			host = "::"
+		}
 		p.binds, p.form = v.haproxyAddr(host, text, slices.Contains(options, "v4v6")), portText
 		if marked {
 			p.form = func(b netip.AddrPort) string { return haproxyFamily(family, b) + portText(b) }

@@ -204,7 +204,7 @@ func readExporter(v *view) (*setup, error) {
 		if !isIt {
 			continue
 		}
-		p, err := v.socketLine(entry{f: f, key: flag}, token{value, w.to - len(value), w.to}, v.oneSocket(), port)
+		p, err := v.socketLine(entry{f: f, key: flag, lineFrom: w.from, lineTo: w.to}, token{value, w.to - len(value), w.to}, v.oneSocket(), port)
 		if err != nil {
 			return nil, err
 		}

@@ -17,6 +17,7 @@ type lighttpdReader struct {
 	bind  entry
 	bound bool
 	port  uint16
+	spot  *entry // server.port
 	extra []place
 	files int
 	shell []string // output of programs that cannot be known here
@@ -56,6 +57,9 @@ func (r *lighttpdReader) file(f *file, depth int) error {
 		line := string(f.data[e.lineFrom:e.to])
 		block += strings.Count(line, "{") - strings.Count(line, "}")
 	}
+	if block != 0 {
+		return r.v.decline("the blocks of %s do not match", f.path)
+	}
 	return nil
 }
 
@@ -87,7 +91,7 @@ func (r *lighttpdReader) setting(e entry, block, depth int) error {
 		if !ok {
 			return r.v.decline("server.port %q of %s is no number", e.val, e.f.path)
 		}
-		r.port = n
+		r.port, r.spot = n, &e
 	}
 	return nil
 }
@@ -142,10 +146,8 @@ func lighttpdBinds(text string, port uint16) []netip.AddrPort {
 func (r *lighttpdReader) main(f *file) (place, error) {
 	if !r.bound {
 		p := insertLine(f, len(f.data), `server.bind = "`, "")
-		for _, e := range (syntax{comments: "#", equals: true}).scan(f) {
-			if e.key == "server.port" {
-				p = insertLine(f, e.lineFrom, `server.bind = "`, "")
-			}
+		if r.spot != nil {
+			p = insertLine(r.spot.f, r.spot.lineFrom, `server.bind = "`, "")
 		}
 		p.after = `"` + p.after
 		p.binds, p.single, p.portless, p.form = at(r.port, netip.IPv4Unspecified()), true, true, addrText

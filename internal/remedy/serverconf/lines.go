@@ -14,6 +14,7 @@ type syntax struct {
 	comments string // characters that begin a comment line
 	inline   bool   // "#" after white space ends a value
 	equals   bool   // "=" may stand between key and value; else white space
+	strict   bool   // without "=" a line is no setting
 	colon    bool   // "key: value", as unbound writes it
 	sections bool   // "[name]" begins a section
 	fold     bool   // keys in any case
@@ -83,6 +84,9 @@ func (x syntax) setting(f *file, start, end int) (entry, bool) {
 	e.key = x.keyName(string(f.data[at:stop]))
 	for stop < end && blank(f.data[stop]) {
 		stop++
+	}
+	if !(stop < end && x.parts(f.data[stop])) && x.strict {
+		return e, false
 	}
 	if stop < end && x.parts(f.data[stop]) {
 		stop++

@@ -201,6 +201,9 @@ func (r *namedReader) element(f *file, w namedWord, is6 bool, port uint16) {
 	if i := w.to; i < len(f.data) && f.data[i] == ';' {
 		p.dropTo++
 	}
+	for p.dropFrom > 0 && (f.data[p.dropFrom-1] == ' ' || f.data[p.dropFrom-1] == '\t') {
+		p.dropFrom--
+	}
 	switch addrs, ok := hostAddrs(w.text); {
 	case w.text == "none":
 		return

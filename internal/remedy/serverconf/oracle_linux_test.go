@@ -41,6 +41,7 @@ type daemon struct {
 }
 
 func daemons() map[string]daemon {
+	pg := postgresFolder()
 	return map[string]daemon{
 		"nginx": {
 			program: "nginx", argv: []string{"nginx", "-c", "$D/n.conf"}, port: 8080,
@@ -149,9 +150,9 @@ func daemons() map[string]daemon {
 			want:   []string{"tcp/127.0.0.1:9100"},
 		},
 		"postgres": {
-			program: "/usr/lib/postgresql/15/bin/postgres", user: "postgres", port: 5433,
-			argv:   []string{"/usr/lib/postgresql/15/bin/postgres", "-D", "$D/data", "-p", "5433"},
-			before: []string{"sh", "-c", "/usr/lib/postgresql/15/bin/initdb -N -D $D/data -A trust >/dev/null && printf \"listen_addresses = '10.0.0.1'\\nunix_socket_directories = '$D'\\ninclude_dir 'more'\\n\" >>$D/data/postgresql.conf && mkdir $D/data/more && printf \"Listen_Addresses='*' # all\\n\" >$D/data/more/x.conf"},
+			program: pg + "/postgres", user: "postgres", port: 5433,
+			argv:   []string{pg + "/postgres", "-D", "$D/data", "-p", "5433"},
+			before: []string{"sh", "-c", pg + "/initdb -N -D $D/data -A trust >/dev/null && printf \"listen_addresses = '10.0.0.1'\\nunix_socket_directories = '$D'\\ninclude_dir 'more'\\n\" >>$D/data/postgresql.conf && mkdir $D/data/more && printf \"Listen_Addresses='*' # all\\n\" >$D/data/more/x.conf"},
 			want:   []string{"tcp/127.0.0.1:5433", "tcp/[::1]:5433"},
 		},
 		"mariadb": {
@@ -160,6 +161,15 @@ func daemons() map[string]daemon {
 			want:  []string{"tcp/127.0.0.1:3307", "tcp/[::1]:3307"},
 		},
 	}
+}
+
+// postgresFolder is where Debian keeps the newest PostgreSQL's programs.
+func postgresFolder() string {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if len(found) == 0 {
+		return "/usr/lib/postgresql/15/bin"
+	}
+	return found[len(found)-1]
 }
 
 // Edited and started again, the real server listens on loopback only, its own
@@ -216,6 +226,48 @@ func optionWords(text string) []string {
 	_, text, _ = strings.Cut(text, "\n")
 	text = strings.TrimPrefix(text, `ARGS="`)
 	return strings.Fields(strings.TrimSuffix(text, "\"\n"))
+}
+
+// xinetd serves no more what the edit disables, and goes on with the rest.
+func TestRealXinetd(t *testing.T) {
+	t.Parallel()
+	ns := nettest.New(t)
+	service := "service %s\n{\n\ttype = INTERNAL UNLISTED\n\tid = %[1]s-%s\n\tport = %d\n\tsocket_type = stream\n\tprotocol = tcp\n\tuser = root\n\twait = no\n%s}\n"
+	d := daemon{
+		program: nettest.Need(t, "xinetd"), argv: []string{"xinetd", "-dontfork", "-stayalive", "-f", "$D/x.conf", "-pidfile", "$D/pid"}, port: 1007,
+		files: map[string]string{
+			"x.conf": "defaults\n{\n}\nincludedir $D/d\n" + fmt.Sprintf(service, "discard", "a", 1009, ""),
+			"d/echo": fmt.Sprintf(service, "echo", "b", 1007, "\tdisable = no\n") + fmt.Sprintf(service, "echo", "c", 1008, ""),
+		},
+	}
+	d.fill(t)
+	d.start(t, ns, d.argv)
+	for _, s := range d.wait(t, ns) {
+		if s.Port != d.port && s.Port != 1009 {
+			continue
+		}
+		edits, err := RemoveInetd(OS{}, &s)
+		if err != nil || len(edits) != 1 {
+			t.Fatalf("%v: %v", edits, err)
+		}
+		e := edits[0]
+		if err := os.WriteFile(e.Path, e.After, e.Mode.Perm()); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(e.PIDs[0], signals()[e.Signal]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for range 100 {
+		if got = d.listeners(t, ns); len(got) == 1 {
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	if len(got) != 1 || !strings.HasSuffix(got[0], ":1008") {
+		t.Errorf("listens on %v, want port 1008 only", got)
+	}
 }
 
 func signals() map[string]syscall.Signal { return map[string]syscall.Signal{"HUP": syscall.SIGHUP} }
@@ -349,25 +401,42 @@ func (d *daemon) snapshot(t *testing.T, ns *nettest.NS) []exposure.Socket {
 	return snap.Sockets
 }
 
-// wait waits until the server listens on as much as it did a moment before.
+// wait waits until the server has listened on the same for a moment. It reads
+// the kernel's tables by itself: a whole snapshot each time would keep the
+// machine from starting the servers.
 func (d *daemon) wait(t *testing.T, ns *nettest.NS) []exposure.Socket {
 	t.Helper()
-	same, n := 0, -1
-	for range 400 {
-		all := d.snapshot(t, ns)
-		at := slices.ContainsFunc(all, func(s exposure.Socket) bool { return s.Port == d.port })
-		if len(all) != n || !at {
-			same = 0
+	same, before := 0, ""
+	for range 1000 {
+		now := d.bound(ns)
+		if same++; now != before || !strings.Contains(now, fmt.Sprintf(":%04X ", d.port)) {
+			same, before = 0, now
 		}
-		if n = len(all); at {
-			if same++; same == 6 {
-				return all
-			}
+		if same == 12 {
+			return d.snapshot(t, ns)
 		}
-		time.Sleep(25 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("%s does not listen at port %d", d.program, d.port)
 	return nil
+}
+
+// bound are the namespace's listeners as /proc/net shows them (proc(5)):
+// local addresses in hexadecimal.
+func (d *daemon) bound(ns *nettest.NS) string {
+	var out []string
+	ns.Do(func() {
+		for _, name := range []string{"tcp", "tcp6", "udp", "udp6"} {
+			b, _ := os.ReadFile("/proc/thread-self/net/" + name)
+			for line := range strings.Lines(string(b)) {
+				if f := strings.Fields(line); len(f) > 9 && (f[3] == "0A" || f[3] == "07") {
+					out = append(out, name+" "+f[1]+" "+f[9])
+				}
+			}
+		}
+	})
+	slices.Sort(out)
+	return strings.Join(out, "\n")
 }
 
 func (d *daemon) listeners(t *testing.T, ns *nettest.NS) (out []string) {

@@ -73,12 +73,13 @@ func onlyAddrs(texts ...string) (out []netip.Addr) {
 type target struct {
 	old map[netip.Addr]bool // addresses that the socket binds
 	to  []netip.Addr        // of its families
+	all []netip.Addr
 	s   *exposure.Socket
 }
 
 func newTarget(s *exposure.Socket, to []netip.Addr) target {
 	ip := s.Addr.IP.Unmap().WithZone("")
-	t := target{old: map[netip.Addr]bool{ip: true}, s: s}
+	t := target{old: map[netip.Addr]bool{ip: true}, all: to, s: s}
 	if s.DualStack && ip == netip.IPv6Unspecified() {
 		t.old[netip.IPv4Unspecified()] = true
 		t.to = slices.Clone(to)
@@ -97,6 +98,17 @@ func (t *target) of(hits []netip.AddrPort) (out []netip.Addr) {
 	for _, a := range t.to {
 		same := func(h netip.AddrPort) bool { return h.Addr().Is4() == a.Is4() }
 		if slices.ContainsFunc(hits, same) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// allOf is the target for a place that goes as a whole: addresses of all its
+// families.
+func (t *target) allOf(p *place) (out []netip.Addr) {
+	for _, a := range t.all {
+		if slices.ContainsFunc(p.binds, func(b netip.AddrPort) bool { return b.Addr().Is4() == a.Is4() }) {
 			out = append(out, a)
 		}
 	}
@@ -122,22 +134,23 @@ func (t *target) mine(p *place) bool {
 		slices.ContainsFunc(p.binds, func(b netip.AddrPort) bool { return b.Port() == t.s.Port })
 }
 
-// isDone reports that the places listen, at this port, on nothing but the
-// target.
-func (t *target) isDone(places []place, to []netip.Addr) bool {
+// isDone reports that the places, none of which binds the socket's address,
+// bind one of the target's at its port and no wildcard that would take the
+// socket's address in.
+func (t *target) isDone(places []place) bool {
 	some := false
 	for i := range places {
 		if !t.mine(&places[i]) {
 			continue
 		}
 		for _, b := range places[i].binds {
-			if b.Port() == t.s.Port && !slices.Contains(to, b.Addr()) {
-				if t.sameFamily(b.Addr()) {
-					return false
-				}
+			if b.Port() != t.s.Port {
 				continue
 			}
-			some = some || b.Port() == t.s.Port
+			if b.Addr().IsUnspecified() && t.sameFamily(b.Addr()) {
+				return false
+			}
+			some = some || slices.Contains(t.all, b.Addr())
 		}
 	}
 	return some
@@ -176,7 +189,7 @@ func (v *view) narrow(places []place, to []netip.Addr) (out []splice, notes []st
 	if len(out) > 0 {
 		return out, notes, nil
 	}
-	if t.isDone(places, to) {
+	if t.isDone(places) {
 		return nil, nil, ErrAlready
 	}
 	return nil, nil, v.decline("%s", v.unexplained(places, &t))
@@ -209,6 +222,9 @@ func (v *view) unexplained(places []place, t *target) string {
 // replace plans one place.
 func (v *view) replace(p *place, hits []netip.AddrPort, t *target, all []place) (splice, []string, error) {
 	want := slices.DeleteFunc(t.of(hits), func(a netip.Addr) bool { return boundElsewhere(all, p, netip.AddrPortFrom(a, v.s.Port)) })
+	if p.whole {
+		want = t.allOf(p)
+	}
 	keep, notes := p.others(hits)
 	if !v.hasIPv6() {
 		keep = slices.DeleteFunc(keep, func(b netip.AddrPort) bool { return b.Addr() == netip.IPv6Unspecified() })

@@ -124,11 +124,11 @@ func Rebind(root Root, s *exposure.Socket, to []netip.Addr) ([]Edit, error) {
 		return nil, err
 	}
 	set.notes = append(notes, set.notes...)
-	return v.edits(set, splices, to), nil
+	return v.edits(set, splices), nil
 }
 
 // edits gathers the replacements by file.
-func (v *view) edits(set *setup, splices []splice, to []netip.Addr) (out []Edit) {
+func (v *view) edits(set *setup, splices []splice) (out []Edit) {
 	byFile := map[string][]splice{}
 	for _, s := range splices {
 		byFile[s.f.path] = append(byFile[s.f.path], s)
@@ -138,7 +138,7 @@ func (v *view) edits(set *setup, splices []splice, to []netip.Addr) (out []Edit)
 		e := Edit{
 			Server: v.server, Path: f.path, Before: f.data, After: apply(f, byFile[name]), Mode: f.mode,
 			Check: set.check, Signal: set.signal, Reload: set.reload, RestartNeeded: set.restart,
-			Why: v.why(to), Note: strings.Join(set.notes, ". "),
+			Why: v.why(), Note: strings.Join(set.notes, ". "),
 		}
 		v.activate(&e)
 		out = append(out, e)
@@ -146,13 +146,8 @@ func (v *view) edits(set *setup, splices []splice, to []netip.Addr) (out []Edit)
 	return out
 }
 
-func (v *view) why(to []netip.Addr) string {
-	t := newTarget(v.s, to)
-	var names []string
-	for _, a := range t.to {
-		names = append(names, a.String())
-	}
-	return fmt.Sprintf("%s listens at port %d on %s instead of %s", v.server, v.s.Port, strings.Join(names, " and "), v.s.Addr)
+func (v *view) why() string {
+	return fmt.Sprintf("%s no longer listens on %s", v.server, exposure.HostPort(v.s.Addr, v.s.Port))
 }
 
 // activate says how the edit takes effect.

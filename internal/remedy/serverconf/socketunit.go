@@ -42,7 +42,7 @@ func rebindUnit(root Root, s *exposure.Socket, to []netip.Addr) ([]Edit, error) 
 	if err != nil {
 		return nil, err
 	}
-	return v.unitEdit(key, changed, to)
+	return v.unitEdit(key, changed)
 }
 
 func isUnitName(s string) bool {
@@ -55,7 +55,7 @@ func (v *view) unitPlaces(lines, only []string) (out []place) {
 	dual := len(only) == 0 || only[len(only)-1] != "ipv6-only"
 	for i, text := range lines {
 		f := &file{path: v.server, data: []byte(text)}
-		p := place{f: f, to: len(text), dropTo: len(text), text: "Listen=" + cutText(text), binds: unitBinds(text, dual), scope: i + 1, form: portText}
+		p := place{f: f, to: len(text), dropTo: len(text), text: "Listen=" + cutText(text), binds: v.unitBinds(text, dual), scope: i + 1, form: portText}
 		p.join = "\n"
 		out = append(out, p)
 	}
@@ -63,8 +63,9 @@ func (v *view) unitPlaces(lines, only []string) (out []place) {
 }
 
 // unitBinds reads an address of ListenStream: "PORT" is every address of both
-// families, "[::]:PORT" IPv6's, or both's unless BindIPv6Only forbids it.
-func unitBinds(text string, dual bool) []netip.AddrPort {
+// families, "[::]:PORT" IPv6's, or both's unless BindIPv6Only forbids it. An
+// IPv4 socket comes of a port alone only where the host has no IPv6.
+func (v *view) unitBinds(text string, dual bool) []netip.AddrPort {
 	host, portPart := cutPort(text)
 	port, ok := portNumber(portPart)
 	if !ok || strings.HasPrefix(text, "/") || strings.HasPrefix(text, "@") || strings.HasPrefix(text, "vsock:") {
@@ -72,7 +73,7 @@ func unitBinds(text string, dual bool) []netip.AddrPort {
 	}
 	if host == "" {
 		if dual {
-			return at(port, anyAddrs()...)
+			return at(port, v.oneSocket()...)
 		}
 		return at(port, netip.IPv6Unspecified())
 	}
@@ -80,7 +81,7 @@ func unitBinds(text string, dual bool) []netip.AddrPort {
 	if !ok {
 		return nil
 	}
-	if dual && addrs[0] == netip.IPv6Unspecified() {
+	if dual && addrs[0] == netip.IPv6Unspecified() && !v.s.Addr.IP.Is4() {
 		return at(port, anyAddrs()...)
 	}
 	return at(port, addrs...)
@@ -108,11 +109,11 @@ func (v *view) unitChange(lines []string, places []place, to []netip.Addr) ([]st
 }
 
 // unitEdit writes the drop-in, or the part of it that is about the key.
-func (v *view) unitEdit(key string, values []string, to []netip.Addr) ([]Edit, error) {
+func (v *view) unitEdit(key string, values []string) ([]Edit, error) {
 	unit := v.server
 	name := resolve(v.root, "/etc/systemd/system/"+unit+".d/"+dropIn)
 	e := Edit{
-		Server: unit, Path: name, Mode: 0o644, RestartNeeded: true, Why: v.why(to),
+		Server: unit, Path: name, Mode: 0o644, RestartNeeded: true, Why: v.why(),
 		Note: "systemd holds this socket; where its service runs, it is restarted too",
 	}
 	body := "# Written by portreeve close; remove this file to go back.\n[Socket]\n"

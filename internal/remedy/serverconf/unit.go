@@ -88,7 +88,9 @@ func unitValues(root Root, files []string, section, key string) (out []string) {
 	return out
 }
 
-func systemdSyntax() syntax { return syntax{comments: "#;", equals: true, sections: true} }
+func systemdSyntax() syntax {
+	return syntax{comments: "#;", equals: true, strict: true, sections: true}
+}
 
 func readSmall(root Root, name string) (*file, error) {
 	info, err := root.Stat(name)
