@@ -96,14 +96,16 @@ func compareHint(a, b *openRules, err error) string {
 
 func newRulesCompare(s *streams) *cobra.Command {
 	var formatA, formatB, chainA, chainB string
-	var asJSON bool
+	var asJSON, all bool
 	var most int
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "The packets on which two rule sets differ",
 		Long: `Compares two rule sets exactly: every region of packets that one permits and
 the other does not, with an example and the deciding rules. Nothing is printed
-but "equal" when there is none. The two may have different formats.`,
+but "equal" when there is none. The two may have different formats. Compared
+are first packets of connections; --all compares established ones in lists
+(without hooks), too, which many devices let pass by themselves.`,
 		Example: `  portreeve rules compare rules.v4 rules.v4.new
   portreeve rules compare asa.cfg new.cfg --chain OUTSIDE-IN
   portreeve rules compare before.nft rules.yaml --json`,
@@ -120,11 +122,15 @@ but "equal" when there is none. The two may have different formats.`,
 			if err != nil {
 				return err
 			}
-			d, err := ruleset.Compare(a.rules, b.rules, chainA, chainB, most)
+			compare := ruleset.CompareNew
+			if all {
+				compare = ruleset.Compare
+			}
+			d, err := compare(a.rules, b.rules, chainA, chainB, most)
 			if err != nil {
 				return usage(compareHint(a, b, err), "compare %s with %s: %w", a.name, b.name, err)
 			}
-			c := &report.Compared{Taken: time.Now().UTC(), Host: hostname(), A: a.name, B: b.name, Differences: d, Gaps: append(a.gaps, b.gaps...)}
+			c := &report.Compared{Taken: time.Now().UTC(), Host: hostname(), A: a.name, B: b.name, Differences: d, Gaps: append(a.gaps, b.gaps...), All: all}
 			if asJSON {
 				return s.finish(report.CompareJSON(s.out, c), c.Gaps)
 			}
@@ -137,6 +143,7 @@ but "equal" when there is none. The two may have different formats.`,
 	fl.StringVar(&chainA, "chain", "", "compare this chain or access list")
 	fl.StringVar(&chainB, "chain-b", "", "the second one's chain, where its name differs")
 	fl.BoolVar(&asJSON, "json", false, "one JSON document")
+	fl.BoolVar(&all, "all", false, "in lists, packets of every connection state")
 	fl.IntVar(&most, "most", 100, "at most so many regions")
 	return cmd
 }

@@ -276,6 +276,23 @@ func TestRulesCompare(t *testing.T) {
 	}
 }
 
+// A rule file and its rendering are equal also where the device lets pass by
+// itself what belongs to a connection; --all tells the difference.
+func TestRulesCompareStateful(t *testing.T) {
+	rules := write(t, "r.yaml", "schema: portreeve.rules/1\nname: dmz\nrules:\n  - {name: web, action: permit, proto: tcp, from: [10.7.0.0/24], to: [10.7.0.1], ports: [443]}\n")
+	asa := write(t, "asa", good(t, "", "rules", "render", rules, "--to", "cisco-asa"))
+	if out := good(t, "", "rules", "compare", rules, asa); !strings.HasPrefix(out, "equal: ") || !strings.Contains(out, "first packet of a connection") {
+		t.Error(out)
+	}
+	if out := good(t, "", "rules", "compare", rules, asa, "--all"); !strings.Contains(out, "state established") {
+		t.Error(out)
+	}
+	other := write(t, "other", strings.Replace(good(t, "", "rules", "render", rules, "--to", "cisco-asa"), "443", "444", 1))
+	if out := good(t, "", "rules", "compare", rules, other); !strings.Contains(out, "differ") || strings.Contains(out, "state established") {
+		t.Error(out)
+	}
+}
+
 // Learned from a day, checked against it, written and read back: nothing that
 // was established is cut, and every form says the same.
 func TestRulesRoundTrip(t *testing.T) {

@@ -182,6 +182,16 @@ type Compared struct {
 	Host, A, B  string
 	Differences ruleset.Differences
 	Gaps        []exposure.Gap
+	// All: packets of every connection state were compared in lists, not
+	// only the first ones of connections.
+	All bool
+}
+
+func (c *Compared) packets() string {
+	if c.All {
+		return "every packet"
+	}
+	return "every first packet of a connection"
 }
 
 type compareDoc struct {
@@ -263,7 +273,7 @@ func CompareText(w io.Writer, c *Compared, st Style) error {
 	var b strings.Builder
 	switch n := len(c.Differences.List); {
 	case n == 0 && !c.Differences.More:
-		fmt.Fprintf(&b, "equal: %s and %s do the same with every packet.\n", Escape(c.A), Escape(c.B))
+		fmt.Fprintf(&b, "equal: %s and %s do the same with %s.\n", Escape(c.A), Escape(c.B), c.packets())
 	default:
 		fmt.Fprintf(&b, "%s where A (%s) and B (%s) differ.\n", amount(n, "region", "regions"), Escape(c.A), Escape(c.B))
 	}

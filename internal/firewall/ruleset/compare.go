@@ -67,7 +67,17 @@ const mostCompared = 600_000_000
 // their only list, or each pair of lists of one name. Prepare must have been
 // called for both.
 func Compare(a, b *RuleSet, chainA, chainB string, most int) (Differences, error) {
-	c := &comparison{most: most, budget: space.Budget{Left: mostCompared}}
+	return compare(a, b, chainA, chainB, &comparison{most: most, budget: space.Budget{Left: mostCompared}})
+}
+
+// CompareNew is Compare for first packets of connections, in lists too: one
+// list may let pass by itself what belongs to a connection, and the other
+// leave that to the device that keeps the connections.
+func CompareNew(a, b *RuleSet, chainA, chainB string, most int) (Differences, error) {
+	return compare(a, b, chainA, chainB, &comparison{most: most, budget: space.Budget{Left: mostCompared}, onlyNew: true})
+}
+
+func compare(a, b *RuleSet, chainA, chainB string, c *comparison) (Differences, error) {
 	if chainA == "" && chainB == "" && a.hooked() && b.hooked() {
 		for _, way := range []path{inPath, forwardPath, outPath} {
 			c.paths(a, b, way)
@@ -132,6 +142,8 @@ type comparison struct {
 	most   int
 	budget space.Budget
 	out    Differences
+	// onlyNew leaves out packets of any other connection state.
+	onlyNew bool
 }
 
 func (c *comparison) paths(a, b *RuleSet, way path) {
@@ -158,6 +170,9 @@ func (c *comparison) plans(x, y *plan, name string) {
 		} else {
 			limits[f] = nil
 		}
+	}
+	if c.onlyNew {
+		limits[CtState] = Numbers(StateNew)
 	}
 	region := y.drawnOnly(x.drawnOnly(x.ax.boxes(x.ax.kinds(limits, x.families|y.families))))
 	for _, b := range region {
