@@ -48,11 +48,11 @@ func baselineError(name string, err error) error {
 }
 
 // drift tells what changed since the baseline.
-func (w *watcher) drift(ctx context.Context, now *exposure.Snapshot) error {
+func (w *watcher) drift(now *exposure.Snapshot) error {
 	if w.before == nil {
 		return nil
 	}
-	res := drift.Compare(w.before, &drift.Snapshot{Snapshot: *now, View: watchView(ctx, w.f.netns)})
+	res := drift.Compare(w.before, &drift.Snapshot{Snapshot: *now, View: w.view})
 	for _, g := range res.Gaps {
 		w.says.say("the baseline and now cannot be compared in full: " + g.Why)
 	}
@@ -62,9 +62,4 @@ func (w *watcher) drift(ctx context.Context, now *exposure.Snapshot) error {
 		}
 	}
 	return nil
-}
-
-// watchView says with which eyes the listing was made.
-func watchView(_ context.Context, netns string) drift.View {
-	return drift.View{Schema: drift.HostSchema, NetNS: netns, Incidental: true}
 }

@@ -56,9 +56,9 @@ func openWatchHistory(ctx context.Context, dir string) (*watchHistory, error) {
 }
 
 // start keeps the first listing, with what changed since the last one.
-func (h *watchHistory) start(ctx context.Context, snap *exposure.Snapshot, netns string) error {
+func (h *watchHistory) start(ctx context.Context, snap *exposure.Snapshot, view drift.View) error {
 	h.since = time.Now()
-	_, err := h.store.SaveSnapshot(ctx, "", &drift.Snapshot{Snapshot: *snap, View: watchView(ctx, netns)}, history.SaveOptions{Source: watchSource})
+	_, err := h.store.SaveSnapshot(ctx, "", &drift.Snapshot{Snapshot: *snap, View: view}, history.SaveOptions{Source: watchSource})
 	return err
 }
 
@@ -82,11 +82,14 @@ func (h *watchHistory) put(out *watch.Out) {
 		}
 		h.changed = true
 	}
-	if len(out.Verdicts) > 0 || len(h.waiting) >= recordRoom/2 {
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
+	h.awake()
+}
+
+// awake has the writer look. It wakes nothing while nothing changes.
+func (h *watchHistory) awake() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -96,12 +99,13 @@ func (h *watchHistory) addMinutes(list []history.Minute) {
 	if len(h.minutes) < recordRoom {
 		h.minutes = append(h.minutes, list...)
 	}
+	if len(h.minutes) > 0 {
+		h.awake()
+	}
 }
 
 // follow writes until ctx ends.
 func (h *watchHistory) follow(ctx context.Context) {
-	pace := time.NewTicker(recordPace)
-	defer pace.Stop()
 	watched := time.NewTicker(watchedPace)
 	defer watched.Stop()
 	for {
@@ -111,12 +115,16 @@ func (h *watchHistory) follow(ctx context.Context) {
 		case <-watched.C:
 			h.noted(h.watched(ctx, time.Now()))
 		case <-h.wake:
-			h.noted(h.flush(ctx))
-		case <-pace.C:
+			if !sleep(ctx, recordPace) {
+				return
+			}
 			h.noted(h.flush(ctx))
 		}
-		if h.troubled() && !sleep(ctx, recordRetry) {
-			return
+		for h.troubled() {
+			if !sleep(ctx, recordRetry) {
+				return
+			}
+			h.noted(h.flush(ctx))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -44,6 +45,7 @@ type watcher struct {
 	control chan func(*watch.Engine)
 	gaps    []exposure.Gap
 	notes   []exposure.Gap // what the best source does not see: a listing does
+	view    drift.View     // with which eyes the listings are made
 	self    exposure.NetNS // the namespace that is judged
 }
 
@@ -101,6 +103,8 @@ func (w *watcher) options(c *watch.Config) watch.Options {
 // privileges up. outer outlives --duration.
 func (w *watcher) open(ctx, outer context.Context) error {
 	w.manager = newWatchManager(w.says.say)
+	w.view = hostView(w.f.netns) // with the eyes of before the privileges go: listings keep what they need
+	w.view.Incidental = true
 	stream, err := event.Open(ctx, event.Options{NetNS: w.f.netns})
 	if err != nil {
 		return watchError(err)
@@ -201,14 +205,15 @@ func (w *watcher) begin(ctx context.Context) error {
 	w.metrics.told(w.told.findings)
 	w.engine.Start(snap.Sockets, now)
 	if w.history != nil {
-		if err := w.history.start(ctx, &snap, w.f.netns); err != nil {
+		if err := w.history.start(ctx, &snap, w.view); err != nil {
 			w.notKept("the first listing is not recorded: " + err.Error())
 		}
 	}
-	if err := w.drift(ctx, &snap); err != nil {
+	if err := w.drift(&snap); err != nil {
 		return err
 	}
 	w.ready(&snap)
+	debug.FreeOSMemory() // what only the start needed
 	return nil
 }
 
