@@ -12,6 +12,7 @@ import (
 // speaks 139 beside one that speaks both).
 type shutDoor struct {
 	server  uint32
+	tries   uint64
 	clients []caller // at most mostCallers, who asked most
 }
 
@@ -21,7 +22,8 @@ type caller struct {
 }
 
 const (
-	mostCallers = 64
+	mostCallers = 16
+	mostDoors   = 64
 	// fewAttempts: of fewer attempts in all, one is no measure.
 	fewAttempts = 1000
 	// vainPrice is how much a merge's share of the smaller part rises where it
@@ -33,7 +35,7 @@ const (
 // vain is what was asked in vain.
 type vain struct {
 	// doors by service; only servers that serve something else.
-	doors map[uint32][]*shutDoor
+	doors map[uint32][]*shutDoor // those asked most, at most mostDoors each
 	// sides counts attempts at shut doors by service and both sides: what a
 	// whole segment as servers would let in.
 	sides map[crossing]uint64
@@ -59,9 +61,10 @@ func (e *evidence) findVain() {
 		key := [2]uint32{k.svc, k.server}
 		if tries := p.failed - p.denied; tries > 0 && !lives[key] && e.home.internal(e.hosts[k.server]) {
 			e.vain.sides[crossing{k.svc, at(k.client), at(k.server)}] += tries
-			if e.place[k.server] != nowhereKnown {
+			if e.serves(k.server) {
 				d := get(doors, key)
 				d.server = k.server
+				d.tries += tries
 				d.clients = append(d.clients, caller{k.client, tries})
 			}
 		}
@@ -73,6 +76,18 @@ func (e *evidence) findVain() {
 		d.clients = slices.Clip(d.clients[:min(len(d.clients), mostCallers)])
 		e.vain.doors[key[0]] = append(e.vain.doors[key[0]], d)
 	}
+	for svc, list := range e.vain.doors {
+		slices.SortFunc(list, func(a, b *shutDoor) int {
+			return cmp.Or(cmp.Compare(b.tries, a.tries), cmp.Compare(e.rank[a.server], e.rank[b.server]))
+		})
+		e.vain.doors[svc] = list[:min(len(list), mostDoors)]
+	}
+}
+
+// serves reports a host that serves anything.
+func (e *evidence) serves(id uint32) bool {
+	at, _ := slices.BinarySearch(e.roles, uint64(id)<<32|serving)
+	return at < len(e.roles) && e.roles[at]>>32 == uint64(id)
 }
 
 // sidesByAddress finds the side of any host, also of one that never lived: by
