@@ -270,6 +270,9 @@ func (c *Config) syslogTarget() (target, error) {
 	if err != nil {
 		return target{}, wrong("address", "%q: %v", text, err)
 	}
+	if given == "0" {
+		return target{}, wrong("address", "%q: 0 is no port", text)
+	}
 	if given != "" {
 		port = given
 	}
@@ -301,7 +304,7 @@ func splitPort(s string) (host, port string, err error) {
 	if host == "" || strings.ContainsAny(host, "/ \t") {
 		return "", "", fmt.Errorf("there is no host in %q", s)
 	}
-	if n, bad := strconv.ParseUint(port, 10, 16); port != "" && (bad != nil || n == 0) {
+	if n, bad := strconv.ParseUint(port, 10, 16); port != "" && (bad != nil || n == 0 && port != "0") {
 		return "", "", fmt.Errorf("%q is no port", port)
 	}
 	return host, port, nil

@@ -21,7 +21,8 @@ func (s *Size) UnmarshalYAML(n ast.Node) error {
 	shift, known := map[string]uint{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[text[len(digits):]]
 	v, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	if err != nil || !known || v < 0 || v > (1<<40)>>shift {
-		return wrong("spool-size", "%q is no size; write it as 64MiB", text)
+		at := n.GetToken().Position
+		return wrong("spool-size", "[%d:%d] %q is no size; write it as 64MiB", at.Line, at.Column, text)
 	}
 	*s = Size(v << shift)
 	return nil

@@ -26,6 +26,13 @@ func lockFile(path string) (*os.File, error) {
 	return nil, fmt.Errorf("lock the spool %s: %w", path, err)
 }
 
+// unlockFile ends the lock at once: a program that is being started has a copy
+// of the descriptor until it runs, and closing alone would leave the lock to it.
+func unlockFile(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	_ = f.Close()
+}
+
 // syncDir makes a new name last.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

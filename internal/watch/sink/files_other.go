@@ -17,5 +17,7 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
+func unlockFile(f *os.File) { _ = f.Close() }
+
 // syncDir: not every system can; the segments themselves are synced.
 func syncDir(string) error { return nil }

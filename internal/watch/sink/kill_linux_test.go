@@ -55,7 +55,7 @@ func TestWebhookKilled(t *testing.T) {
 	var accepted []string
 	for life := range lives {
 		r.set(life%3 == 1)
-		accepted = append(accepted, live(t, dir, srv.URL, life*10000, time.Duration(rand.IntN(40_000))*time.Microsecond)...)
+		accepted = append(accepted, live(t, dir, srv.URL, life*10000, time.Duration(rand.IntN(25_000))*time.Microsecond)...)
 	}
 	r.set(false)
 	place, _ := testPlace(t)

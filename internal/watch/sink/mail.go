@@ -3,6 +3,8 @@ package sink
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,7 +159,7 @@ func (m *mailer) compose(list []record, lost uint64) ([]byte, error) {
 	head("To", strings.Join(m.to, ",\n "))
 	head("Subject", fold(mime.QEncoding.Encode("utf-8", report.Escape(m.subject(parts)))))
 	head("Date", m.now().Format(time.RFC1123Z))
-	head("Message-ID", "<"+atom(list[0].ID+"."+list[len(list)-1].ID)+"@"+atom(m.host)+">")
+	head("Message-ID", messageID(list[0].ID, list[len(list)-1].ID, m.host))
 	head("Auto-Submitted", "auto-generated") // RFC 3834: no answers from robots
 	head("MIME-Version", "1.0")
 	head("Content-Type", "text/plain; charset=utf-8")
@@ -221,16 +223,23 @@ func fold(s string) string {
 	return b.String()
 }
 
-// atom keeps what a Message-ID may have.
-func atom(s string) string {
+// messageID is the same for the same notices, and has no text from outside.
+func messageID(first, last, host string) string {
+	sum := sha256.Sum256([]byte(first + "\x00" + last + "\x00" + host))
+	return "<" + hex.EncodeToString(sum[:12]) + "@" + domain(host) + ">"
+}
+
+// domain keeps what a host's name may have.
+func domain(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r > ' ' && r < 0x7f && !strings.ContainsRune(`()<>[]:;@\,"`, r) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
 			return r
 		}
 		return '-'
 	}, s)
-	if s = strings.Trim(s, "."); s == "" {
-		return "unknown"
+	s = strings.Trim(strings.ReplaceAll(s[:min(len(s), 40)], "..", ".-"), ".")
+	if s == "" {
+		return "localhost"
 	}
-	return strings.ReplaceAll(s[:min(len(s), 200)], "..", ".-")
+	return s
 }

@@ -63,14 +63,13 @@ func openSpool(dir string, most int64) (s *spool, rep repairs, err error) {
 }
 
 func (s *spool) giveBack() {
-	for _, f := range []*os.File{s.file, s.lock} {
-		if f != nil {
-			_ = f.Close()
-		}
+	if s.file != nil {
+		_ = s.file.Close()
 	}
 	if s.ledger != nil {
 		_ = s.ledger.close()
 	}
+	unlockFile(s.lock)
 }
 
 // load reads the ledger and counts what waits.
