@@ -58,6 +58,7 @@ func runExplain(ctx context.Context, s *streams, f explainFlags, topic string) e
 	} else {
 		ex.Incomplete = append(ex.Incomplete, exposure.Gap{View: "host", Why: err.Error()})
 	}
+	ex.whoReached(ctx)
 	ex.Schema, ex.Taken, ex.Host = "portreeve.explain/1", time.Now().UTC(), hostname()
 	if f.json {
 		return s.finish(report.JSON(s.out, ex), ex.Incomplete)

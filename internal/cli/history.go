@@ -130,8 +130,8 @@ type storyDocument struct {
 	Findings     []findingLine `json:"findings"`
 	KnownSince   *time.Time    `json:"known_since"`
 	Snapshots    int           `json:"snapshots"`
-	UsageWatched watchedLine   `json:"usage_watched"`
-	Watched      watchedLine   `json:"listeners_watched"`
+	UsageWatched coverageLine  `json:"usage_watched"`
+	Watched      coverageLine  `json:"listeners_watched"`
 }
 
 type lifeLine struct {
@@ -168,7 +168,7 @@ type findingLine struct {
 	Resolved *time.Time `json:"resolved"`
 }
 
-type watchedLine struct {
+type coverageLine struct {
 	From    *time.Time `json:"from"`
 	To      *time.Time `json:"to"`
 	Seconds float64    `json:"seconds"`
@@ -182,12 +182,12 @@ func maybeTime(t time.Time) *time.Time {
 	return &t
 }
 
-func watchedOf(c history.Coverage) watchedLine {
+func watchedOf(c history.Coverage) coverageLine {
 	sources := c.Sources
 	if sources == nil {
 		sources = []string{}
 	}
-	return watchedLine{maybeTime(c.From), maybeTime(c.To), c.Watched.Seconds(), sources}
+	return coverageLine{maybeTime(c.From), maybeTime(c.To), c.Watched.Seconds(), sources}
 }
 
 func storyOf(st *history.Story) storyDocument {

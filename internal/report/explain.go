@@ -3,8 +3,10 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/portreeve/portreeve/internal/audit"
@@ -28,6 +30,18 @@ type Explanation struct {
 	Endpoints  []audit.Endpoint    `json:"endpoints"`
 	Findings   []exposure.Finding  `json:"findings"`
 	Incomplete []exposure.Gap      `json:"incomplete"`
+	// Reached is who used the ports by the history; absent without one.
+	Reached []Reached `json:"reached,omitempty"`
+}
+
+// Reached is who used one port since the history begins. Last is nil when
+// nobody came; that means something only for WatchedSeconds.
+type Reached struct {
+	TopicPort
+	Clients        int          `json:"clients"`
+	Addrs          []netip.Addr `json:"addrs"` // the most recent first, some of them
+	Last           *time.Time   `json:"last"`
+	WatchedSeconds float64      `json:"watched_seconds"`
 }
 
 // ExplainText prints an explanation: what it is, who has it here, whether it
@@ -39,6 +53,7 @@ func ExplainText(w io.Writer, ex *Explanation, st Style) error {
 	}
 	p.registry(ex)
 	p.onThisHost(ex)
+	p.reached(ex.Reached)
 	for i, a := range ex.Advice {
 		if i >= 3 && !st.Verbose {
 			p.line(fmt.Sprintf("(%d more services are met there; see them with -v)", len(ex.Advice)-i))
@@ -175,4 +190,22 @@ func (p *auditPage) onThisHost(ex *Explanation) {
 		p.concern(c)
 	}
 	p.table()
+}
+
+// reached says who used the ports in the past.
+func (p *auditPage) reached(list []Reached) {
+	for _, r := range list {
+		text := fmt.Sprintf("nobody in %s that was watched", timeSpan(time.Duration(r.WatchedSeconds*float64(time.Second))))
+		if r.Clients > 0 {
+			var names []string
+			for _, a := range r.Addrs[:min(len(r.Addrs), namedClients)] {
+				names = append(names, a.String())
+			}
+			if more := r.Clients - len(names); more > 0 {
+				names = append(names, fmt.Sprintf("%d more", more))
+			}
+			text = count(r.Clients, "client", "clients") + ", last " + local(*r.Last) + ": " + strings.Join(names, ", ")
+		}
+		p.lines(hang(text+" (portreeve history "+portText(r.Port, r.Proto)+")", p.st.Width, 0, "Reached, "+portText(r.Port, r.Proto)+": "))
+	}
 }
