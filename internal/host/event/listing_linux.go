@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/exposure"
@@ -61,16 +63,31 @@ func (l *listing) start(ctx context.Context) ([]exposure.Gap, error) {
 	if unseen > 0 {
 		gaps = append(gaps, gap("network namespaces of %d process(es) are not followed: needs CAP_SYS_PTRACE and CAP_SYS_ADMIN (run as root)", unseen))
 	}
-	for _, s := range l.spaces {
-		if s.refusal != nil {
-			gaps = append(gaps, gap("sockets of namespace %s are not followed: %v", s.ID, s.refusal))
-		}
-	}
+	gaps = append(gaps, l.refused()...)
 	err = l.look(ctx, func(Event) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	return gaps, nil
+}
+
+// refused says which namespaces could not be entered, all in one.
+func (l *listing) refused() []exposure.Gap {
+	var ids []string
+	var reason error
+	for id, s := range l.spaces {
+		if s.refusal != nil {
+			ids, reason = append(ids, id), s.refusal
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	if errors.Is(reason, os.ErrPermission) {
+		reason = fmt.Errorf("needs CAP_SYS_ADMIN (run as root): %w", reason)
+	}
+	return []exposure.Gap{gap("%d network namespace(s) are not followed (%s): %v", len(ids), strings.Join(ids[:min(len(ids), 5)], ", "), reason)}
 }
 
 // enter opens the namespaces that are not open yet and closes those that

@@ -177,18 +177,30 @@ func (p *people) meet(r *record, live map[int32]owner.Description) *person {
 	if !ok || !p.sameProcess(r, &d) {
 		return p.ended(r)
 	}
+	if p.another(r, &d) {
+		before := p.ended(r)
+		before.unit, before.activatedBy, before.container = d.Unit, d.ActivatedBy, d.Container
+		return before
+	}
 	who := &person{process: d.Process, unit: d.Unit, activatedBy: d.ActivatedBy, container: d.Container,
 		pack: d.Package, packWhy: d.PackageUnknown}
 	who.process.FD = unknownFD
-	if r.exe != "" && d.Process.Exe != "" && r.exe != d.Process.Exe && r.flags&flagCut == 0 && !d.Process.Deleted {
-		before := p.ended(r) // it runs another program by now
-		before.unit, before.activatedBy, before.container = d.Unit, d.ActivatedBy, d.Container
-		return before
+	if who.process.Cmdline == "" {
+		who.process.Cmdline = r.args
 	}
 	if d.Process.PID == 1 {
 		who.socketUnit = p.socketUnit
 	}
 	return who
+}
+
+// another reports that /proc shows another program than the record: the
+// process runs another one by now, or it is ending and has none any more.
+func (p *people) another(r *record, d *owner.Description) bool {
+	if r.exe == "" || r.flags&flagCut != 0 {
+		return false
+	}
+	return d.Process.Exe == "" || r.exe != d.Process.Exe && !d.Process.Deleted && p.sees(r)
 }
 
 // unknownFD: the kernel's event does not tell the descriptor.

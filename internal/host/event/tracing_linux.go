@@ -87,7 +87,7 @@ func (t *tracing) start(o Options, root string, cookie bool) error {
 	}
 	t.loaded, err = load(spec)
 	if err != nil {
-		return unavailable("load BPF programs", short(err))
+		return unavailable("load BPF programs", why(err))
 	}
 	t.drops = t.loaded.Variables[listenersVarLost]
 	if t.reader, err = ringbuf.NewReader(t.loaded.Maps[listenersMapRing]); err != nil {
@@ -103,11 +103,16 @@ func (t *tracing) start(o Options, root string, cookie bool) error {
 	return nil
 }
 
-// short leaves out the verifier's log, of which only the end says why.
-func short(err error) error {
+var errPrivilege = errors.New("needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (run as root)")
+
+// why says what the kernel's refusal means, without the verifier's log.
+func why(err error) error {
 	var verifier *ebpf.VerifierError
-	if errors.As(err, &verifier) {
+	switch {
+	case errors.As(err, &verifier):
 		return fmt.Errorf("%w (%v)", verifier.Cause, verifier)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: %w", errPrivilege, unix.EPERM)
 	}
 	return err
 }
