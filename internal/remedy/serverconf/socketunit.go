@@ -113,8 +113,8 @@ func (v *view) unitEdit(key string, values []string) ([]Edit, error) {
 	unit := v.server
 	name := resolve(v.root, "/etc/systemd/system/"+unit+".d/"+dropIn)
 	e := Edit{
-		Server: unit, Path: name, Mode: 0o644, RestartNeeded: true, Why: v.why(),
-		Note: "systemd holds this socket; where its service runs, it is restarted too",
+		Server: unit, Path: name, Mode: 0o644, Why: v.why(),
+		Note: "systemd holds this socket: `systemctl daemon-reload` comes first, and its service, where it runs, is restarted too",
 	}
 	body := "# Written by portreeve close; remove this file to go back.\n[Socket]\n"
 	if v.exists(name) {
@@ -134,11 +134,10 @@ func (v *view) unitEdit(key string, values []string) ([]Edit, error) {
 	return []Edit{e}, nil
 }
 
-// unitRestart reads the units again and restarts the socket, and its service
-// with it where that holds the socket too: systemd refuses to open a socket
-// whose service runs. The names are arguments, not part of the script.
+// unitRestart restarts the socket, and its service with it where that holds
+// the socket too: systemd refuses to open a socket whose service runs.
 func (v *view) unitRestart(unit string) []string {
-	out := []string{"sh", "-c", `systemctl daemon-reload && exec systemctl restart "$@"`, "sh", unit}
+	out := []string{"systemctl", "restart", unit}
 	for _, p := range v.s.Processes {
 		if service := p.Unit; p.PID != 1 && strings.HasSuffix(service, ".service") && !slices.Contains(out, service) {
 			out = append(out, service)

@@ -17,6 +17,9 @@ const (
 	mostFiles = 512
 	mostBytes = 16 << 20
 	mostDepth = 16
+	// Files may be included again and again; this bounds what is gone through.
+	mostVisits = 4096
+	mostWalked = 64 << 20
 )
 
 // Declined is the error of a plan that would be a guess: the configuration
@@ -103,7 +106,9 @@ type view struct {
 	cwd    string
 	looked []string
 	files  map[string]*file
-	size   int
+	size   int // bytes read
+	visits int // files gone through, and their bytes
+	walked int
 }
 
 func (v *view) look(what string) {
@@ -122,7 +127,11 @@ func (v *view) read(name string) (*file, error) {
 	name = path.Clean("/" + name)
 	v.look(name)
 	real := resolve(v.root, name)
+	if v.visits++; v.visits > mostVisits || v.walked > mostWalked {
+		return nil, v.decline("its files include each other again and again")
+	}
 	if f := v.files[real]; f != nil {
+		v.walked += len(f.data)
 		return f, nil
 	}
 	info, err := v.root.Stat(name)
