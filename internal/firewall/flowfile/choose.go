@@ -39,6 +39,8 @@ func newFormat(name string, s *reader) format {
 		return &zeekTSV{}
 	case Conntrack:
 		return newConntrack()
+	case NfdumpJSON:
+		return &nfdumpJSON{newPairs(s.opt.Serves)}
 	case NfdumpCSV:
 		return &nfdump{pairs: newPairs(s.opt.Serves)}
 	}
@@ -51,7 +53,11 @@ func sniff(head []byte) string {
 	head = bytes.TrimPrefix(head, []byte("\ufeff"))
 	for range 64 {
 		line, rest, more := bytes.Cut(head, []byte("\n"))
-		if name := sniffLine(bytes.TrimSpace(line)); name != "" {
+		line = bytes.TrimSpace(line)
+		if bytes.HasPrefix(line, []byte("[{")) { // an array, one object a line
+			line = bytes.TrimRight(line[1:], ",]")
+		}
+		if name := sniffLine(line); name != "" {
 			return name
 		}
 		if !more {
@@ -87,6 +93,8 @@ func sniffJSON(line []byte) string {
 	switch {
 	case has("client") && has("server") && has("server_port"):
 		return Portreeve
+	case has("src4_addr", "src6_addr") && has("src_port", "proto"):
+		return NfdumpJSON
 	case has("id.orig_h", "id_orig_h"), has("_path", "@stream") && has("ts"), has("uid") && has("id") && has("ts"):
 		return ZeekJSON
 	}

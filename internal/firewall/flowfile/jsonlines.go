@@ -106,10 +106,14 @@ func (t *flexTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parseTime reads seconds since 1970 with a fraction, or RFC 3339.
+// parseTime reads seconds since 1970 with a fraction, or RFC 3339, also without
+// its zone.
 func parseTime(s string) (time.Time, bool) {
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t.UTC(), true
+	}
+	if t, err := time.Parse("2006-01-02T15:04:05", s); err == nil { // no zone: nfdump's JSON
+		return t, true
 	}
 	whole, frac, _ := strings.Cut(s, ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)

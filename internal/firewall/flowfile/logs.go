@@ -60,6 +60,12 @@ func (l *logs) event(s *reader, e *fwlog.Event) {
 		s.info.Format = e.Format
 	}
 	switch {
+	case e.HasProto && e.Format == "gcp-flow":
+		// VPC flow logs are samples of what passed, without a verdict: answers
+		// tell, as in nfdump's records.
+		w := direction(e)
+		w.action = ""
+		l.pairs.add(s, w)
 	case !e.HasProto || e.Action == fwlog.NoAction:
 		l.untold++
 		s.info.Ignored++
@@ -94,6 +100,11 @@ func direction(e *fwlog.Event) oneWay {
 	w.srcPort, w.dstPort = e.SrcPort, e.DstPort
 	if e.HasICMP {
 		w.srcPort, w.dstPort = uint16(e.ICMPType), uint16(e.ICMPCode)
+	}
+	// What the dialect turned by its flags, an answer, is a direction of its own
+	// where both are told apart.
+	if e.Reversed && bothWays[e.Format] {
+		w.tuple, w.synAck = w.reversed(), true
 	}
 	if e.Time != 0 {
 		w.first = time.Unix(0, e.Time).UTC()

@@ -132,12 +132,12 @@ func (n *nfdump) counts(w *oneWay, parts []string) {
 	if d, err := strconv.ParseFloat(n.get(parts, "duration"), 64); err == nil && w.last.IsZero() && !w.first.IsZero() && d >= 0 && d < 1e7 {
 		w.last = w.first.Add(time.Duration(d * float64(time.Second)))
 	}
-	flags := n.get(parts, "flags")
-	ack := strings.Contains(flags, "A")
-	// A record sums the flags of its packets: SYN with ACK says nothing of who
-	// began, SYN alone does.
-	w.syn = strings.Contains(flags, "S") && !ack && w.proto == exposure.TCP
+	w.syn = w.proto == exposure.TCP && onlySYN(n.get(parts, "flags"))
 }
+
+// onlySYN: a record sums the flags of its packets. SYN with ACK says nothing of
+// who began, SYN alone does.
+func onlySYN(flags string) bool { return strings.Contains(flags, "S") && !strings.Contains(flags, "A") }
 
 // amount reads a count, which nfdump may write as "1.2 M" (decimal).
 func amount(s string) uint64 {

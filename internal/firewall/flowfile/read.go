@@ -12,18 +12,19 @@ import (
 
 // Formats that Options.Format names.
 const (
-	Auto      = "auto"
-	Portreeve = "portreeve" // JSON Lines of traffic --by flow --json
-	ZeekTSV   = "zeek"
-	ZeekJSON  = "zeek-json"
-	Conntrack = "conntrack"
-	NfdumpCSV = "nfdump-csv"
-	Log       = "log" // firewall and flow logs, through fwlog
+	Auto       = "auto"
+	Portreeve  = "portreeve" // JSON Lines of traffic --by flow --json
+	ZeekTSV    = "zeek"
+	ZeekJSON   = "zeek-json"
+	Conntrack  = "conntrack"
+	NfdumpCSV  = "nfdump-csv"
+	NfdumpJSON = "nfdump-json"
+	Log        = "log" // firewall and flow logs, through fwlog
 )
 
 // Formats are the names that Options.Format may have.
 func Formats() []string {
-	return []string{Auto, Portreeve, ZeekTSV, ZeekJSON, Conntrack, NfdumpCSV, Log}
+	return []string{Auto, Portreeve, ZeekTSV, ZeekJSON, Conntrack, NfdumpCSV, NfdumpJSON, Log}
 }
 
 // MaxLine is how long a line may be, in bytes; a longer one is a problem.
@@ -109,6 +110,10 @@ type format interface {
 }
 
 func (s *reader) run(r *bufio.Reader) error {
+	head, _ := r.Peek(4 << 10)
+	if isArray(head) && !objectEachLine(head) {
+		return s.elements(r)
+	}
 	if err := s.choose(r); err != nil {
 		return err
 	}

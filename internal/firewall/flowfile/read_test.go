@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -268,4 +269,63 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d flows, %+v, %d problems", n, info, len(problems))
 		}
 	})
+}
+
+// flowsOf reads text and writes each flow in a word or two.
+func flowsOf(t *testing.T, text string) (out []string) {
+	t.Helper()
+	_, problems, err := Read(strings.NewReader(text), "", Auto, func(f *exposure.Flow) error {
+		out = append(out, fmt.Sprintf("%s %s>%s:%d %s", f.Proto, f.Client, f.Server, f.ServerPort, f.Answered))
+		return nil
+	})
+	if err != nil || len(problems) > 0 {
+		t.Fatalf("%v %v\n%s", err, problems, text)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Whatever tool wrote it: the same two connections.
+func TestFormsTellTheSame(t *testing.T) {
+	const zeek = `{"ts":1772409600.5,"id.orig_h":"10.1.1.5","id.orig_p":40000,"id.resp_h":"10.2.2.2","id.resp_p":443,"proto":"tcp","conn_state":"SF"}`
+	const zeekTSV = "#separator \\x7c\n#unset_field|NULL\n#path|conn\n#fields|conn_state|proto|id.resp_p|id.resp_h|id.orig_p|id.orig_h|ts|service\nSF|tcp|443|10.2.2.2|40000|10.1.1.5|1772409600.5|NULL\n"
+	aws := "action dstport srcport dstaddr srcaddr protocol start end tcp-flags packets bytes\n" +
+		"ACCEPT 443 40000 10.2.2.2 10.1.1.5 6 1772409600 1772409660 3 20 200\nACCEPT 40000 443 10.1.1.5 10.2.2.2 6 1772409600 1772409660 19 20 200\n"
+	gcp := func(a string, ap int, b string, bp int) string {
+		return fmt.Sprintf(`{"jsonPayload":{"connection":{"src_ip":%q,"src_port":%d,"dest_ip":%q,"dest_port":%d,"protocol":6},"bytes_sent":"100","packets_sent":"5","start_time":"2026-03-02T08:00:00Z"},"timestamp":"2026-03-02T08:00:06Z"}`+"\n", a, ap, b, bp)
+	}
+	nfdump := func(a string, ap int, b string, bp int) string {
+		return fmt.Sprintf(`{"type":"FLOW","first":"2026-03-02T08:00:00.000","last":"2026-03-02T08:00:01.000","in_packets":5,"in_bytes":300,"proto":6,"tcp_flags":"...AP.SF","src_port":%d,"dst_port":%d,"src4_addr":%q,"dst4_addr":%q}`, ap, bp, a, b)
+	}
+	want := []string{"tcp 10.1.1.5>10.2.2.2:443 yes"}
+	for name, text := range map[string]string{
+		"zeek":              zeekTSV,
+		"zeek json":         zeek,
+		"array on a line":   "[" + zeek + "]",
+		"array, pretty":     "[\n  " + strings.ReplaceAll(zeek, ",", ",\n    ") + "\n]\n",
+		"array, one a line": "[" + zeek + "\n]\n",
+		"time as text":      strings.Replace(zeek, "1772409600.5", `"2026-03-02T00:00:00.500Z"`, 1),
+		"aws custom":        aws,
+		"gcp":               gcp("10.1.1.5", 40000, "10.2.2.2", 443) + gcp("10.2.2.2", 443, "10.1.1.5", 40000),
+		"nfdump json":       "[" + nfdump("10.2.2.2", 443, "10.1.1.5", 40000) + ",\n" + nfdump("10.1.1.5", 40000, "10.2.2.2", 443) + "]",
+		"nfdump json-log":   nfdump("10.1.1.5", 40000, "10.2.2.2", 443) + "\n" + nfdump("10.2.2.2", 443, "10.1.1.5", 40000) + "\n",
+	} {
+		for end, text := range map[string]string{"": text, " CRLF": strings.ReplaceAll(text, "\n", "\r\n"), " BOM": "\ufeff" + text} {
+			if got := flowsOf(t, text); !slices.Equal(got, want) {
+				t.Errorf("%s%s: %q", name, end, got)
+			}
+		}
+	}
+	if got := flowsOf(t, zeekTSV+zeek+"\n"); len(got) != 2 || got[1] != want[0] {
+		t.Errorf("both kinds in one file: %q", got)
+	}
+}
+
+func TestArrayThatEndsEarly(t *testing.T) {
+	for _, text := range []string{`[{"client":"10.0.0.1","server":"10.0.0.2","server_port":1,"proto":"tcp"},`, `[{"client":"10.0.0.1","server":"10.0.0.2","server_port":1,"proto":"tcp"}`, "[{\n\"client\":\"10.0.0.1\" \x00"} {
+		info, _, err := Read(strings.NewReader(text), "x", Auto, func(*exposure.Flow) error { return nil })
+		if err == nil || text[1] == '{' && text[2] == '"' && info.Flows != 1 {
+			t.Errorf("%q: %v, %+v", text, err, info)
+		}
+	}
 }

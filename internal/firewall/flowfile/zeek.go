@@ -24,6 +24,7 @@ type zeekTSV struct {
 	column  map[string]int
 	ignored map[string]uint64
 	parts   []string
+	json    jsonLines
 }
 
 func (z *zeekTSV) line(s *reader, b []byte) {
@@ -31,6 +32,8 @@ func (z *zeekTSV) line(s *reader, b []byte) {
 	switch {
 	case strings.HasPrefix(text, "#"):
 		z.header(text)
+	case b[0] == '{': // files of both kinds were put together
+		z.json.line(s, b)
 	case z.column == nil:
 		s.problem("a row before the line #fields that names the columns")
 	case z.path != "" && z.path != "conn" || z.path == "" && !z.has("conn_state"):
@@ -150,7 +153,10 @@ func number(s string) uint64 {
 	return v
 }
 
-func (z *zeekTSV) end(s *reader) { noteIgnored(s, z.ignored) }
+func (z *zeekTSV) end(s *reader) {
+	noteIgnored(s, z.ignored)
+	z.json.end(s)
+}
 
 func noteIgnored(s *reader, ignored map[string]uint64) {
 	for _, path := range slices.Sorted(maps.Keys(ignored)) {
