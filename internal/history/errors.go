@@ -64,7 +64,7 @@ func kindOf(err error) error {
 		return kind
 	}
 	switch {
-	case errors.Is(err, errForeign):
+	case errors.Is(err, errForeign), errors.Is(err, errCutOff):
 		return ErrCorrupt
 	case errors.Is(err, syscall.ENOSPC):
 		return ErrFull
@@ -92,7 +92,7 @@ func kindOfCode(err error) error {
 	case codeFull:
 		return ErrFull
 	case codeCantOpen:
-		return errCannotOpen
+		return ErrReadOnly
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ const applicationID = 0x50525648
 var sqlFiles embed.FS
 
 var (
-	errOlder      = errors.New("the history is of an older version")
-	errForeign    = errors.New("it is an SQLite database of something else")
-	errCannotOpen = errors.New("cannot open")
+	errOlder   = errors.New("the history is of an older version")
+	errForeign = errors.New("it is an SQLite database of something else")
+	errCutOff  = errors.New("it is cut off")
 )
 
 // migrations are the steps from an empty file to the newest version: the file

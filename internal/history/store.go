@@ -47,12 +47,17 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// smallest is the smallest SQLite database: a page.
+const smallest = 512
+
 // place makes the folder and the file, or finds that there is none to read.
 // The file is looked at by name only: closing any descriptor of it would let
 // go of this process's locks (fcntl(2)).
 func (s *Store) place() error {
-	_, err := os.Stat(s.path)
+	st, err := os.Stat(s.path)
 	switch {
+	case err == nil && 0 < st.Size() && st.Size() < smallest:
+		return s.fail("open", errCutOff) // SQLite would take it for an empty one
 	case err == nil:
 		return nil
 	case !errors.Is(err, os.ErrNotExist):
@@ -105,7 +110,7 @@ func (s *Store) open(ctx context.Context) error {
 // is brought up to date first, where that may be done.
 func (s *Store) openToRead(ctx context.Context) error {
 	err := s.tryRead(ctx, "mode=ro")
-	if kind := kindOf(err); kind == ErrReadOnly || errors.Is(err, errCannotOpen) {
+	if kindOf(err) == ErrReadOnly {
 		// A folder that cannot be written has no room for the files by which
 		// readers and writers agree; without a writer none is needed.
 		if size, statErr := os.Stat(s.path + "-wal"); statErr != nil || size.Size() == 0 {
@@ -130,7 +135,10 @@ func (s *Store) tryRead(ctx context.Context, params string) error {
 		return err
 	}
 	version, err := s.version(ctx)
-	if err == nil && version < len(migrations()) {
+	switch {
+	case err == nil && version == 0:
+		err = ErrNone // made by somebody who got no further
+	case err == nil && version < len(migrations()):
 		err = errOlder
 	}
 	if err != nil {

@@ -21,8 +21,8 @@ var (
 	ErrNewer = errors.New("the history was written by a newer portreeve")
 	// ErrFull: the disk, or the file's size limit, is full.
 	ErrFull = errors.New("no space left for the history")
-	// ErrReadOnly: the file or its folder cannot be written.
-	ErrReadOnly = errors.New("the history cannot be written")
+	// ErrReadOnly: the file or its folder may not be opened or written.
+	ErrReadOnly = errors.New("the history, or its folder, may not be opened or written")
 	// ErrBusy: another process held the file for too long.
 	ErrBusy = errors.New("the history is in use by another process")
 	// ErrNoSnapshot: no snapshot has that name.
