@@ -149,7 +149,7 @@ func (p placed) covered(region []space.Box, at int, dead map[*Rule]bool) cover {
 		if p.budget.left <= 0 {
 			return cover{}
 		}
-		one := p.exact(b, p.earlier(at, dead))
+		one := p.exact(b, p.earlier(b, at, dead))
 		if c.by = append(c.by, one.by...); !one.done || !one.all {
 			return one
 		}
@@ -180,10 +180,18 @@ func (p *plan) first(point space.Point, from int, dead map[*Rule]bool) int {
 	}
 }
 
-// earlier lists the entries before one whose rules are not dead.
-func (p *plan) earlier(at int, dead map[*Rule]bool) []int {
-	out := make([]int, 0, at)
-	for i := range at {
+// indexWork is what a question to the index costs beside its answer.
+const indexWork = 200
+
+// earlier lists the entries before one that have packets in common with a box
+// and whose rules are not dead.
+func (p placed) earlier(b space.Box, at int, dead map[*Rule]bool) []int {
+	near := p.meeting(b)
+	out := near[:0]
+	for _, i := range near {
+		if i >= at {
+			break
+		}
 		if r := p.entries[i].rule; r == nil || !dead[r] {
 			out = append(out, i)
 		}
@@ -383,13 +391,8 @@ func (e placedRuling) without(dead map[*Rule]bool) (takers []*ruling, same, done
 
 // meeting lists the entries that have packets in common with a box.
 func (p placed) meeting(b space.Box) []int {
-	p.budget.left -= len(p.entries)
-	near := make([]int, 0, 64)
-	for i, box := range p.boxes {
-		if b.Meets(box) {
-			near = append(near, i)
-		}
-	}
+	near := p.index.AllMeeting(b)
+	p.budget.left -= len(near) + indexWork
 	return near
 }
 

@@ -213,3 +213,51 @@ func (x *Index) meetingIn(g *group, k uint32, node Span, set Spans, b Box, from,
 	best = x.meetingIn(g, 2*k+1, Span{node.Lo, mid}, set, b, from, best)
 	return x.meetingIn(g, 2*k+2, Span{mid + 1, node.Hi}, set, b, from, best)
 }
+
+// AllMeeting gives the numbers of all boxes that have a packet in common with
+// b, in ascending order.
+func (x *Index) AllMeeting(b Box) []int {
+	all := collect{x: x, b: b}
+	all.level(&x.top)
+	slices.Sort(all.ids)
+	return slices.Compact(all.ids) // a box may stand in several nodes
+}
+
+type collect struct {
+	x   *Index
+	b   Box
+	ids []int
+}
+
+func (c *collect) level(l *level) {
+	for _, id := range l.plain {
+		if c.x.boxes[id].Meets(c.b) {
+			c.ids = append(c.ids, int(id))
+		}
+	}
+	for i := range l.groups {
+		g := &l.groups[i]
+		set := c.b.Axis(g.axis)
+		if set == nil {
+			set = c.x.sp.full(g.axis)
+		}
+		c.tree(g, 0, Span{0, c.x.sp[g.axis] - 1}, set)
+	}
+}
+
+func (c *collect) tree(g *group, k uint32, node Span, set Spans) {
+	sub := g.nodes[k]
+	if sub == nil {
+		return
+	}
+	if i := set.from(node.Lo); i == len(set) || set[i].Lo > node.Hi {
+		return
+	}
+	c.level(sub)
+	if node.Lo == node.Hi {
+		return
+	}
+	mid := node.Lo + (node.Hi-node.Lo)/2
+	c.tree(g, 2*k+1, Span{node.Lo, mid}, set)
+	c.tree(g, 2*k+2, Span{mid + 1, node.Hi}, set)
+}

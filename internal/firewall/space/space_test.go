@@ -2,6 +2,7 @@ package space
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -293,6 +294,15 @@ func TestIndexAgreesWithAPlainLook(t *testing.T) {
 			}
 			if got := x.Meeting(b, from); got != want {
 				t.Fatalf("meeting of %d from %d: %d, not %d", len(boxes), from, got, want)
+			}
+			var all []int
+			for i := range boxes {
+				if boxes[i].Meets(b) {
+					all = append(all, i)
+				}
+			}
+			if got := x.AllMeeting(b); !slices.Equal(got, all) {
+				t.Fatalf("all meeting of %d: %v, not %v", len(boxes), got, all)
 			}
 		}
 	}
