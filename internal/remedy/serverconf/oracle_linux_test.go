@@ -38,6 +38,7 @@ type daemon struct {
 	noCheck bool
 	noIPv6  bool     // the namespace has no address but the loopback ones
 	want    []string // listeners on the port afterwards
+	pid     int      // of the one that runs
 }
 
 func daemons() map[string]daemon {
@@ -183,7 +184,7 @@ func TestRealServers(t *testing.T) {
 	}
 }
 
-func (d daemon) try(t *testing.T) {
+func (d *daemon) try(t *testing.T) {
 	ns := nettest.New(t)
 	if !d.noIPv6 {
 		ns.Script("ip link add d0 type veth peer name d1; ip addr add 192.0.2.7/24 dev d0; ip addr add 2001:db8::7/64 dev d0 nodad; ip link set d1 up; ip link set d0 up")
@@ -361,6 +362,7 @@ func (d *daemon) start(t *testing.T, ns *nettest.NS, argv []string) (stop func()
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.pid = cmd.Process.Pid
 	done := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(done) }()
 	stop = func() {
@@ -408,7 +410,7 @@ func (d *daemon) wait(t *testing.T, ns *nettest.NS) []exposure.Socket {
 	t.Helper()
 	same, before := 0, ""
 	for range 1000 {
-		now := d.bound(ns)
+		now := d.bound()
 		if same++; now != before || !strings.Contains(now, fmt.Sprintf(":%04X ", d.port)) {
 			same, before = 0, now
 		}
@@ -421,20 +423,18 @@ func (d *daemon) wait(t *testing.T, ns *nettest.NS) []exposure.Socket {
 	return nil
 }
 
-// bound are the namespace's listeners as /proc/net shows them (proc(5)):
-// local addresses in hexadecimal.
-func (d *daemon) bound(ns *nettest.NS) string {
+// bound are the server's namespace's listeners as /proc/PID/net shows them
+// (proc(5)): local addresses in hexadecimal.
+func (d *daemon) bound() string {
 	var out []string
-	ns.Do(func() {
-		for _, name := range []string{"tcp", "tcp6", "udp", "udp6"} {
-			b, _ := os.ReadFile("/proc/thread-self/net/" + name)
-			for line := range strings.Lines(string(b)) {
-				if f := strings.Fields(line); len(f) > 9 && (f[3] == "0A" || f[3] == "07") {
-					out = append(out, name+" "+f[1]+" "+f[9])
-				}
+	for _, name := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", d.pid, name))
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 9 && (f[3] == "0A" || f[3] == "07") {
+				out = append(out, name+" "+f[1]+" "+f[9])
 			}
 		}
-	})
+	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
 }

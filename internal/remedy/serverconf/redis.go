@@ -40,7 +40,8 @@ func readRedis(v *view) (*setup, error) {
 }
 
 // redisConf finds the file. A process that shows only its title is believed
-// to use a default file where that file's pidfile names the process.
+// to use a default file, or one of its working folder, where that file's
+// pidfile names the process.
 func (v *view) redisConf() (*file, error) {
 	if len(v.argv) > 1 && !v.hidden && !strings.HasPrefix(v.argv[1], "-") && v.argv[1] != "" {
 		return v.read(v.abs(v.argv[1]))
@@ -48,7 +49,11 @@ func (v *view) redisConf() (*file, error) {
 	if !v.hidden {
 		return nil, v.decline("it was started without a configuration file")
 	}
-	for _, name := range []string{"/etc/redis/redis.conf", "/etc/redis.conf", "/etc/valkey/valkey.conf", "/etc/valkey.conf", "/etc/keydb/keydb.conf"} {
+	names := []string{"/etc/redis/redis.conf", "/etc/redis.conf", "/etc/valkey/valkey.conf", "/etc/valkey.conf", "/etc/keydb/keydb.conf"}
+	if v.cwd != "" {
+		names = append(names, v.include(v.cwd, "*.conf")...)
+	}
+	for _, name := range names {
 		if !v.exists(name) {
 			v.look(name)
 			continue
