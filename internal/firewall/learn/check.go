@@ -98,6 +98,11 @@ func FileDecider(f *rulefile.File) (Decider, error) {
 			return exposure.UnknownPermit, ""
 		}
 		i := ix.first(p)
+		if underway(f) && (i < 0 || rules[i].Action != rulefile.Permit) {
+			if j := ix.first(answer(p)); j >= 0 {
+				i = j
+			}
+		}
 		if i < 0 {
 			return exposure.Denied, ""
 		}
@@ -110,6 +115,15 @@ func FileDecider(f *rulefile.File) (Decider, error) {
 		}
 		return exposure.Denied, ruleTitle(r)
 	}, nil
+}
+
+// underway reports a TCP connection of which both ways were seen and not its
+// beginning.
+func underway(f *exposure.Flow) bool { return f.State == "OTH" && f.Proto == exposure.TCP && isNeed(f) }
+
+func answer(p rulefile.Packet) rulefile.Packet {
+	p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+	return p
 }
 
 // index finds the rules that may fit a packet without asking all of them: by

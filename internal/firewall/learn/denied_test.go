@@ -164,6 +164,23 @@ func TestSurplusIsMeasured(t *testing.T) {
 	}
 }
 
+// Who began a connection that was there before is not known.
+func TestConnectionUnderwayPassesEitherWay(t *testing.T) {
+	f := &rulefile.File{Rules: []rulefile.Rule{{Action: "permit", Proto: "tcp", To: []string{"10.2.2.2"}, Ports: []string{"524"}}}}
+	b := from(monday).add(exposure.TCP, "10.2.2.2", "10.1.1.5", 1034, 1)
+	b.last().ClientPort = 524
+	for state, want := range map[string]uint64{"OTH": 1, "SF": 0, "": 0} {
+		b.last().State = state
+		if r := replay(t, f, b.list); r.EstablishedPermitted != want {
+			t.Errorf("%q: %+v", state, r)
+		}
+	}
+	b.last().State, b.last().Answered = "OTH", exposure.FlowUnanswered
+	if r := replay(t, f, b.list); r.AttemptsPermitted != 0 {
+		t.Errorf("an attempt: %+v", r)
+	}
+}
+
 func TestCheckTellsNeedsFromAttempts(t *testing.T) {
 	b := from(monday).add(exposure.TCP, "10.1.1.5", "10.2.2.2", 443, 2).add(exposure.TCP, "10.1.1.6", "10.2.2.2", 80, 3).failing("10.1.1.5", "10.2.2.2", 443, 4)
 	b.list = append(b.list, &exposure.Flow{Proto: "tcp"})

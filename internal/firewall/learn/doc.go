@@ -63,11 +63,13 @@
 // Ends. Three clients of a segment stand for the segment: with fewer, the
 // third that comes is more probably a stranger to the service than not.
 // Servers stay by name, for a port that nobody was seen to use is no need;
-// five or more that are half of a segment's hosts stand for it. Hosts of four
+// five or more that are half of a segment's hosts stand for it, unless the same
+// clients asked others of it in vain. Hosts of four
 // different public networks stand for the internet, unless most far doors of
 // that service (of those servers, where the internet comes in) stayed shut.
 // Clients in six networks that nobody named, a tenth of them alone in theirs,
-// stand for all such networks: the next one comes from elsewhere.
+// stand for all such networks: the next one comes from elsewhere. So do four
+// that are each alone in theirs, and clients in more than half of all networks.
 //
 // Merging. Cells that differ in one thing only are one rule. Further merges
 // are made while the doors between known hosts that they open are at most a
@@ -76,17 +78,20 @@
 // more than half of what the smaller part does, the lightest cell is left out
 // first, up to two connections in a thousand. Hosts of small segments count
 // more than those of large ones, the internet as many hosts, a range as a few
-// ports. Without a MaxRules of one's own merging ends at a budget of doors.
+// ports. Doors that never opened count by the attempts at them (vain.go): a
+// thousandth of all attempts is as much as twice the smaller part. Without a
+// MaxRules of one's own merging ends at a budget of doors.
 //
 // Dead servers that a permit would let in and that draw half a percent of all
-// attempts are denied by name where there is room for the rule.
+// attempts are denied by name; room is kept for two such rules where ten or
+// more may be made.
 //
 // One-way services (syslog, traps, flow export) are never answered, so they
 // look like attempts in vain. Where there is room, the busiest are put before a
 // person as rules of action ask.
 //
 // Stated. The operator's access and protected ports of the policy come first,
-// whatever was seen.
+// whatever was seen. What comes by them is their evidence and makes no rule.
 //
 // # Tightness levels
 //
@@ -102,11 +107,13 @@
 // Denied is not needed, so a denial never makes a permit: Proposals makes
 // rules of action ask, which do nothing until a person has said yes (Apply).
 // What scanners asked for is never proposed, nor what came from the internet
-// and did not come back on another day. Needs between one's own hosts come
+// and did not come back on another day. A question is about one service. Needs between one's own hosts come
 // first, then by days, clients and number.
 //
 // # Proof
 //
-// Check replays flows against a file or any other rule set (Decider). Surplus
+// Check replays flows against a file or any other rule set (Decider). Of a
+// connection that was already there when watching began (Zeek's OTH) nobody
+// knows who began it: it passes a file that permits either way. Surplus
 // measures what each permit opens beyond what was seen.
 package learn

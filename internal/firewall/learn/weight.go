@@ -1,6 +1,9 @@
 package learn
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // places is a set of known hosts: runs of their places in the order of
 // addresses, sorted, with gaps between. What rules are made of are segments and
@@ -33,7 +36,7 @@ func (p places) and(r run) places {
 // union of several sets.
 func union(list ...places) (out places) {
 	all := slices.Concat(list...)
-	slices.SortFunc(all, func(a, b run) int { return int(a.lo) - int(b.lo) })
+	slices.SortFunc(all, func(a, b run) int { return cmp.Compare(a.lo, b.lo) })
 	for _, r := range all {
 		out = out.and(r)
 	}
