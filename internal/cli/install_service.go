@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,7 +78,7 @@ func runInstallService(ctx context.Context, s *streams, f *serviceFlags) error {
 	if !f.install {
 		return nil
 	}
-	if err := safeProgram(f.program); err != nil {
+	if err := f.inPlace(); err != nil {
 		return err
 	}
 	done, err := unit.Install(ctx, text)
@@ -146,6 +147,18 @@ func (f *serviceFlags) readConfig(s *streams) (*watch.Config, error) {
 		return nil, usage("correct the file; nothing was changed", "configuration %s: %w", f.config, err)
 	}
 	return c, nil
+}
+
+// inPlace refuses what the service could not reach, or others could change.
+func (f *serviceFlags) inPlace() error {
+	for flag, path := range map[string]string{"--program": f.program, "--config": f.config} {
+		for _, tmp := range []string{"/tmp/", "/var/tmp/"} {
+			if strings.HasPrefix(filepath.Clean(path), tmp) {
+				return usage("put it where it stays, as /usr/local/bin or /etc/portreeve", "%s %s: the service has a %s of its own and would not find it; nothing was changed", flag, path, tmp)
+			}
+		}
+	}
+	return safeProgram(f.program)
 }
 
 // safeProgram refuses a program that others than root may replace: the service
