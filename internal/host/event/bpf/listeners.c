@@ -71,8 +71,9 @@ struct {
 	MAP_UINT(max_entries, 4 << 20);
 } ring SEC(".maps");
 
-// Every program has a buffer of its own: it may be preempted by another one,
-// and never by itself.
+// Every program has a buffer of its own. Should another run of the same program
+// come between on this CPU, both find a stranger's address in it, and both
+// count their event as lost.
 enum { buffers = 8 };
 
 struct {
@@ -154,7 +155,7 @@ INLINE struct record *begin(u32 buffer, struct sock *sk)
 	return r;
 }
 
-INLINE void finish(struct record *r, u8 kind)
+INLINE void finish(struct record *r, u64 address, u8 kind)
 {
 	u64 size;
 
@@ -164,6 +165,11 @@ INLINE void finish(struct record *r, u8 kind)
 	size = (u64)r->args_len + r->exe_len;
 	if (size > data_max + piece_max)
 		return;
+	if (r->address != address) {
+		r->address = 0;
+		__sync_fetch_and_add(&lost, 1);
+		return;
+	}
 	if (ringbuf_output(&ring, r, head + size, 0))
 		__sync_fetch_and_add(&lost, 1);
 }
@@ -210,7 +216,7 @@ INLINE int tell(u32 buffer, struct sock *sk, u8 kind)
 	if (r->protocol == proto_tcp && r->flags & flag_kernel && subflow(sk))
 		return 0;
 	identify(r, sk);
-	finish(r, kind);
+	finish(r, (u64)sk, kind);
 	return 0;
 }
 
@@ -238,6 +244,7 @@ SEC("sockops") int listens(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *socket;
 	struct record *r;
+	struct sock *sk;
 	u64 cookie;
 
 	if (ctx->op != sock_ops_listen)
@@ -246,11 +253,12 @@ SEC("sockops") int listens(struct bpf_sock_ops *ctx)
 	if (!socket)
 		return 1;
 	cookie = socket_cookie(ctx);
-	r = begin(2, plain(2, socket));
+	sk = plain(2, socket);
+	r = begin(2, sk);
 	if (!r || r->locks & lock_port || r->flags & flag_kernel)
 		return 1;
 	r->cookie = cookie;
-	finish(r, kind_opened);
+	finish(r, (u64)sk, kind_opened);
 	return 1;
 }
 
@@ -300,7 +308,7 @@ INLINE int granted(u32 buffer, struct bpf_sock *ctx)
 		r->flags |= flag_named;
 		map_delete(&named, &cookie);
 	}
-	finish(r, kind_opened);
+	finish(r, (u64)ctx, kind_opened);
 	return 1;
 }
 
@@ -324,7 +332,7 @@ SEC("cgroup/sock_release") int released(struct bpf_sock *ctx)
 	if (!r || !r->port || !(r->locks & (lock_addr | lock_port)))
 		return 1;
 	r->cookie = socket_cookie(ctx);
-	finish(r, kind_closed);
+	finish(r, (u64)ctx, kind_closed);
 	return 1;
 }
 
@@ -333,16 +341,18 @@ SEC("cgroup/sock_release") int released(struct bpf_sock *ctx)
 INLINE int connecting(u32 buffer, struct bpf_sock_addr *ctx)
 {
 	struct record *r;
+	struct sock *sk;
 	u64 cookie;
 
 	if (!is_datagram(ctx->protocol) || !ctx->sk)
 		return 1;
 	cookie = socket_cookie(ctx);
-	r = begin(buffer, plain(buffer, ctx->sk));
+	sk = plain(buffer, ctx->sk);
+	r = begin(buffer, sk);
 	if (!r || !r->port || !(r->locks & (lock_addr | lock_port)) || r->flags & flag_connected)
 		return 1;
 	r->cookie = cookie;
-	finish(r, kind_connecting);
+	finish(r, (u64)sk, kind_connecting);
 	return 1;
 }
 
