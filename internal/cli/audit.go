@@ -26,6 +26,8 @@ type auditFlags struct {
 	observe             time.Duration
 	since               string
 	record              bool
+	fix                 bool
+	yesFile             string
 }
 
 func newAudit(s *streams) *cobra.Command {
@@ -44,6 +46,7 @@ Scan this host from another one and give the result with --vantage.`,
   portreeve audit --policy ports.yaml --fail-on medium
   portreeve audit --observe 10m                who uses what, too
   portreeve audit --since 7d                   what is new since a week ago
+  portreeve audit --fix                        ask about each finding, close it
   nmap -Pn -p- -oX v.xml HOST                  on another host, then here:
   portreeve audit --vantage v.xml --json > audit.json
   portreeve audit --from host.json --from web.pcap    another host`,
@@ -60,12 +63,17 @@ Scan this host from another one and give the result with --vantage.`,
 	cmd.Flags().StringArrayVar(&f.from, "from", nil, "judge this evidence instead of this host: captures, portreeve's host, scan and flow JSON, nmap XML (- is stdin; may repeat)")
 	cmd.Flags().StringVar(&f.host, "host", "", "with --from: the addresses of the host that is meant, as ADDR[,ADDR] or NAME=ADDR[,ADDR]")
 	cmd.Flags().StringVar(&f.since, "since", "", "mark what is new since a saved snapshot, or since 12h, 7d, a date or a time")
+	cmd.Flags().BoolVar(&f.fix, "fix", false, "go through the findings one by one, and ask what to close")
+	cmd.Flags().StringVar(&f.yesFile, "yes-file", "", "with --fix: close what this file names (lines RULE ENDPOINT), ask nothing")
 	cmd.Flags().BoolVar(&f.record, "record", false, "keep this audit's listeners and findings in the history")
 	return cmd
 }
 
 func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	if err := f.check(); err != nil {
+		return err
+	}
+	if err := f.checkFix(s); err != nil {
 		return err
 	}
 	pol, err := readPolicy(s, f.policy)
@@ -96,6 +104,9 @@ func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	}
 	if err := past.keep(ctx, in, &rep); err != nil {
 		return err
+	}
+	if f.fix {
+		return f.fixAll(ctx, s, in.Policy, &rep)
 	}
 	return auditEnd(s, &rep, f)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/portreeve/portreeve/internal/audit/policy"
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/remedy/closing"
 	"github.com/portreeve/portreeve/internal/report"
@@ -119,11 +118,10 @@ func (f *closeFlags) options(ctx context.Context, s *streams, args []string) (o 
 	if o.StateDir, err = stateDir(); err != nil {
 		return o, err
 	}
-	var pol *policy.Policy
-	if pol, err = policyHere(ctx, s, f.policy); err != nil {
+	if o.Policy, err = policyHere(ctx, s, f.policy); err != nil {
 		return o, err
 	}
-	o.Policy = pol
+	o.Usage = pastClients(ctx, s, o.Ports)
 	return o, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/remedy"
@@ -59,7 +60,7 @@ func (p *Plan) Apply(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	defer unlock()
-	before, err := recoverAll(ctx, p.o.StateDir, p.o.Machine)
+	before, err := recoverAll(ctx, p.o.StateDir, p.o.Machine, false)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +149,9 @@ func (p *Plan) takeBack(ctx context.Context, e *Entry, r *run, why error) error 
 	if err := e.back(ctx, r, Open, Failed); err != nil {
 		return hinted(fail(remedy.NotRestored, "closing failed ("+why.Error()+"), and not everything could be taken back", err), "portreeve close undo tries again; what was there before is in "+e.dir)
 	}
+	if len(r.lost) > 0 {
+		return hinted(fail(remedy.NotRestored, "closing failed, and not everything could be taken back", why), strings.Join(r.lost, "\n"))
+	}
 	var x *remedy.Error
 	if !errors.As(why, &x) {
 		x = fail(remedy.Failed, "closing failed", why)
@@ -183,7 +187,8 @@ func (e *Entry) back(ctx context.Context, r *run, from, to Outcome) error {
 
 // recoverAll takes back what a dead process left: the lock is held, so whoever
 // had an entry open is gone.
-func recoverAll(ctx context.Context, state string, m Machine) (out []Result, err error) {
+// An undo that cannot be completed blocks nothing but the next undo (strict).
+func recoverAll(ctx context.Context, state string, m Machine, strict bool) (out []Result, err error) {
 	list, err := entries(state)
 	for _, e := range list {
 		o := e.outcome()
@@ -199,6 +204,9 @@ func recoverAll(ctx context.Context, state string, m Machine) (out []Result, err
 		}
 		r := &run{Machine: m, dir: e.dir, id: e.ID, keep: true}
 		if err := e.back(ctx, r, o, to); err != nil {
+			if o == Undoing && !strict {
+				continue
+			}
 			return out, hinted(fail(remedy.NotRestored, "closing "+e.ID+" was cut off, and could not be taken back", err), "what was there before is in "+e.dir)
 		}
 		out = append(out, Result{ID: e.ID, Ports: e.Ports, Outcome: to, Notes: r.notes, Dir: e.dir})
@@ -219,5 +227,5 @@ func Recover(ctx context.Context, state string, m Machine) ([]Result, error) {
 		return nil, err
 	}
 	defer unlock()
-	return recoverAll(ctx, state, m.filled())
+	return recoverAll(ctx, state, m.filled(), false)
 }

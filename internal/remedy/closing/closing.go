@@ -280,6 +280,13 @@ type run struct {
 	id    string
 	keep  bool // leave what others changed as it is
 	notes []string
+	lost  []string // what could not be brought back, and never can
+}
+
+// lose notes what cannot be brought back.
+func (r *run) lose(s string) {
+	r.note(s)
+	r.lost = append(r.lost, s)
 }
 
 func (r *run) note(s string) { r.notes = append(r.notes, s) }

@@ -182,10 +182,16 @@ func (f *fakeSystemd) active(unit string) string {
 		return "inactive"
 	}
 	pid, _ := strconv.Atoi(string(b))
-	if pid != 0 && syscall.Kill(pid, 0) != nil {
+	if pid != 0 && !runs(pid) {
 		return "failed"
 	}
 	return "active"
+}
+
+// runs reports a process that is no zombie.
+func runs(pid int) bool {
+	stat, err := statFields("/proc/" + strconv.Itoa(pid))
+	return err == nil && stat[0] != "Z"
 }
 
 func (f *fakeSystemd) enabled(unit string) string {
@@ -266,7 +272,7 @@ func (f *fakeSystemd) stop(unit string) {
 	}
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	for range 200 {
-		if syscall.Kill(pid, 0) != nil {
+		if !runs(pid) {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

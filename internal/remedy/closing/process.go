@@ -132,7 +132,12 @@ func (s *processStep) step(p *Plan) Step {
 	return out
 }
 
-func (r *record) name() string { return filepath.Base(r.Exe) }
+func (r *record) name() string {
+	if first := strings.Fields(r.Title); len(first) > 0 { // one program may go by several names
+		return strings.TrimSuffix(first[0], ":")
+	}
+	return filepath.Base(r.Exe)
+}
 
 // names lists the names of the environment; the values may be secret.
 func (r *record) names() string {
@@ -383,13 +388,15 @@ func (x *record) again(ctx context.Context, r *run) error {
 		r.note(fmt.Sprintf("%s runs again already, process %d", x.name(), pid))
 		return nil
 	}
+	// What cannot be started again now never can: it is said, and does not
+	// keep the journal open for ever.
 	if len(x.Argv) == 0 {
-		return hinted(fail(remedy.NotRestored, fmt.Sprintf("%s cannot be started again: it had overwritten its command line (%q)", x.name(), x.Title), nil),
-			"start it as it was started before; it ran in "+x.Cwd)
+		r.lose(fmt.Sprintf("%s cannot be started again by this program: it had overwritten its command line with %q; it ran in %s. Start it by hand", x.name(), x.Title, x.Cwd))
+		return nil
 	}
 	if _, err := os.Stat(x.Exe); err != nil {
-		return hinted(fail(remedy.NotRestored, fmt.Sprintf("%s cannot be started again: its program is gone", x.name()), err),
-			"it was: cd "+quote(x.Cwd)+" && "+command(x.Argv...))
+		r.lose(fmt.Sprintf("%s cannot be started again: its program is gone (%v). It was: cd %s && %s", x.name(), err, quote(x.Cwd), command(x.Argv...)))
+		return nil
 	}
 	r.Step("start " + x.name())
 	if err := start(x); err != nil {

@@ -51,7 +51,7 @@ func Undo(ctx context.Context, o UndoOptions) (*Result, error) {
 		return nil, err
 	}
 	defer unlock()
-	cut, err := recoverAll(ctx, o.StateDir, o.Machine)
+	cut, err := recoverAll(ctx, o.StateDir, o.Machine, true)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,11 @@ func (o *UndoOptions) undo(ctx context.Context, e *Entry) (*Result, error) {
 // opened waits until everything listens again that did before.
 func (e *Entry) opened(ctx context.Context, r *run) error {
 	var missing []string
-	ok := wait(ctx, r.Machine, func() bool {
+	m := r.Machine
+	if len(r.lost) > 0 {
+		m = quick(m)
+	}
+	ok := wait(ctx, m, func() bool {
 		snap, err := r.Look(ctx)
 		missing = nil
 		for _, was := range e.Was {
