@@ -227,3 +227,25 @@ func TestListed(t *testing.T) {
 		t.Errorf("an older listing undid an event: %v", got)
 	}
 }
+
+// A daemon that forks after it listened has not restarted; a socket that is
+// handed to another process later is told.
+func TestHandedOn(t *testing.T) {
+	h := newHost(Options{Settle: 2 * time.Second})
+	h.open(1, listener("daemon", 10, "0.0.0.0", 80))
+	list := func(program string, pid int) {
+		s := listener(program, pid, "0.0.0.0", 80)
+		s.Inodes = []uint64{1001}
+		h.wait(time.Minute)
+		h.e.Listed([]exposure.Socket{s}, h.now, h.now)
+	}
+	list("daemon", 11)
+	if got := h.kinds(); !same(got, []drift.Kind{drift.Opened}) {
+		t.Errorf("forked: %v", got)
+	}
+	list("daemon", 12)
+	list("other", 13)
+	if got := h.kinds(); !same(got, []drift.Kind{drift.Replaced, drift.OwnerChanged}) {
+		t.Errorf("handed on: %v", got)
+	}
+}

@@ -112,6 +112,7 @@ func (e *Engine) refresh(r *row, s *exposure.Socket, begun, now time.Time) {
 		r.sock.Processes, r.sock.Unit, r.sock.Package = before.Processes, before.Unit, before.Package
 	}
 	e.handedOn(r, before, now)
+	r.listed = true
 }
 
 // handedOn tells of an owner that became another without the socket closing.
@@ -122,15 +123,19 @@ func (e *Engine) handedOn(r *row, before *exposure.Socket, now time.Time) {
 		}
 		return
 	}
-	now2 := pidsOf(&r.sock)
-	if slices.ContainsFunc(pidsOf(before), func(pid int) bool { return slices.Contains(now2, pid) }) {
+	pids := pidsOf(&r.sock)
+	if slices.ContainsFunc(pidsOf(before), func(pid int) bool { return slices.Contains(pids, pid) }) {
 		return
 	}
+	r.told = pids
 	kind := drift.OwnerChanged
 	if sameProgram(before, &r.sock) {
+		if !r.listed {
+			return // a daemon that forked after it listened
+		}
 		kind = drift.Replaced
 	}
-	r.told, r.toldAt = now2, now
+	r.toldAt = now
 	e.tell(drift.Change{Kind: kind, Endpoint: r.at, Before: before, After: copySocket(&r.sock), At: now}, listing)
 }
 

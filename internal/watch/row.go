@@ -23,6 +23,7 @@ type row struct {
 	// told are the processes that the last line about the row named.
 	told      []int
 	toldAt    time.Time
+	listed    bool // a listing has named its owners, not only an event
 	closing   bool
 	closed    time.Time // when it closed, while closing
 	closedBy  string    // the source
@@ -162,7 +163,7 @@ func copySocket(s *exposure.Socket) *exposure.Socket {
 
 // rowOfListing makes a row of a listed socket.
 func rowOfListing(s *exposure.Socket, limit int) *row {
-	r := &row{at: s.Endpoint(), sock: *copySocket(s)}
+	r := &row{at: s.Endpoint(), sock: *copySocket(s), listed: true}
 	for _, inode := range s.Inodes {
 		if len(r.members) < limit {
 			r.members = append(r.members, member{inode: inode})
