@@ -214,7 +214,9 @@ func (p *probe) deliver(fd *int, patience time.Duration) bool {
 	}
 	soerr, err := unix.GetsockoptInt(*fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	p.last = fmt.Sprintf("[%v, from %+v]", syscall.Errno(soerr), name)
-	return err == nil && soerr == 0
+	// A refused SYN gives ECONNREFUSED (tcp(7)); a reset comes of an accepted
+	// connection that the server closed already.
+	return err == nil && (soerr == 0 || syscall.Errno(soerr) == syscall.ECONNRESET)
 }
 
 func (l *lab) awaitDatagrams(probes []*probe, patience time.Duration) {
