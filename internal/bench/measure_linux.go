@@ -31,6 +31,8 @@ func sections() []section {
 		{"traffic-live", "traffic: two million packets live", trafficLive},
 		{"logs", "logs: three million lines", logFile},
 		{"rules", "rules: ten thousand rules", bigRules},
+		{"watch", "watch: at rest, a storm, short lives", watchHost},
+		{"history", "history: a week", weekOfHistory},
 	}
 }
 

@@ -66,11 +66,11 @@ func (k *flowSink) Take(items traffic.Items) error {
 	defer k.mu.Unlock()
 	k.items = items
 	for i := range items.Looked {
-		k.note(items.Looked[i].When())
 		if items.Begins[i] || k.watch.Control(items.Looked[i].Ports()) {
 			k.watch.Packet(k.items.Packet(i), items.Captured[i].Time)
 		}
 	}
+	k.noteAll(items.Looked)
 	if k.heard != nil {
 		for i := range items.Decoded {
 			k.heard.Packet(&items.Decoded[i], items.Captured[i].Time)
@@ -95,6 +95,19 @@ func (k *flowSink) note(when int64) {
 		k.first, k.last = when, when
 	}
 	k.first, k.last = min(k.first, when), max(k.last, when)
+}
+
+func (k *flowSink) noteAll(looked []flow.Looked) {
+	if len(looked) == 0 {
+		return
+	}
+	first, last := looked[0].When(), looked[0].When()
+	for i := range looked {
+		when := looked[i].When()
+		first, last = min(first, when), max(last, when)
+	}
+	k.note(first)
+	k.note(last)
 }
 
 // emit takes a flow that leaves the table.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/traffic"
@@ -24,6 +25,9 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 		return err
 	}
 	defer src.finish()
+	if src.live && len(src.rings) == 1 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(oneReader))
+	}
 	t, err := newTeller(s, f, src, table)
 	if err != nil {
 		return err
@@ -43,6 +47,11 @@ func packetTraffic(ctx context.Context, s *streams, f *trafficFlags, sel *select
 	}
 	return s.finish(t.tell(gaps), gaps)
 }
+
+// oneReader is for how many goroutines there is work when one ring is read:
+// more processors would only look for some at each wake-up, which cost five in
+// a hundred.
+const oneReader = 1
 
 // until ends a run at its duration.
 func (f *trafficFlags) until(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -120,7 +120,7 @@ func (c *cutter) known() {
 		}
 	}
 	if c.seen[FragOff] {
-		c.set(FragOff, wholePackets)
+		c.set(FragOff, wholePackets())
 	}
 	for _, f := range []Field{CtState, CtStatus, CtDir, NFProto} {
 		if c.seen[f] {

@@ -84,7 +84,7 @@ func (p Packet) header(s *shape, state uint64) {
 	if p.Length != nil {
 		s.and(Length, Numbers(uint64(*p.Length)))
 	}
-	s.and(FragOff, wholePackets)
+	s.and(FragOff, wholePackets())
 	if p.Proto == protoTCP {
 		p.flags(s, state)
 	}

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"net/netip"
+	"sync"
 
 	"github.com/portreeve/portreeve/internal/firewall/space"
 )
@@ -27,13 +28,12 @@ var parts = []part{
 }
 
 // wholePackets are the fragment offsets, as the header's field has them, of
-// packets that are no later fragment.
-var wholePackets = offsetZero()
-
-func offsetZero() Set {
+// packets that are no later fragment. Made when asked for: it takes a
+// millisecond, which every command would pay at its start.
+var wholePackets = sync.OnceValue(func() Set {
 	s, _ := In{Field: FragOff, Mask: Number(0x1fff), Set: Numbers(0)}.plain()
 	return s
-}
+})
 
 // shape is a set of packets before it has coordinates: a set for each field
 // that is limited; a nil set is an open field, present where packets have it.
@@ -171,9 +171,9 @@ func (ax *axes) partBox(s shape, p part, family Families, whole bool) (space.Box
 	s.and(CtOrigDAddr, addrs)
 	s.and(NFProto, Numbers(number))
 	if whole {
-		s.and(FragOff, wholePackets)
+		s.and(FragOff, wholePackets())
 	} else {
-		s.and(FragOff, FragOff.Except(wholePackets))
+		s.and(FragOff, FragOff.Except(wholePackets()))
 	}
 	return ax.shapeBox(s, func(f Field) bool {
 		for _, h := range p.has {

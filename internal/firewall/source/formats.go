@@ -3,6 +3,7 @@ package source
 import (
 	"io"
 	"regexp"
+	"sync"
 
 	"github.com/portreeve/portreeve/internal/firewall/dialect/aws"
 	"github.com/portreeve/portreeve/internal/firewall/dialect/azure"
@@ -56,8 +57,8 @@ const (
 )
 
 func looks(pattern string) func(*text) bool {
-	re := regexp.MustCompile(pattern)
-	return func(t *text) bool { return re.Match(t.head) }
+	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+	return func(t *text) bool { return re().Match(t.head) }
 }
 
 // looksWindows leaves Windows' many listings, some in UTF-16, to their reader.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/portreeve/portreeve/internal/firewall/dialect/document"
 	"github.com/portreeve/portreeve/internal/firewall/dialect/problem"
@@ -71,15 +72,20 @@ func (r *reader) once(line int, text, why string) {
 }
 
 var (
-	registryRule = regexp.MustCompile(`v[0-9]{1,3}\.[0-9]{1,3}\|[A-Za-z0-9_]+=`)
-	showRule     = regexp.MustCompile(`(?im)^rule name:`)
-	command      = regexp.MustCompile(`(?im)^[^:#\r\n]*\b(advfirewall\s+(firewall\s+)?(add|set)\b|add\s+rule\s+name=|(New|Remove)-NetFirewallRule\b|Set-NetFirewallProfile\b)`)
-	listedAction = regexp.MustCompile(`(?im)^Action {2,}:\s`)
-	listedWay    = regexp.MustCompile(`(?im)^Direction {2,}:\s`)
+	registryRule = lazy(`v[0-9]{1,3}\.[0-9]{1,3}\|[A-Za-z0-9_]+=`)
+	showRule     = lazy(`(?im)^rule name:`)
+	command      = lazy(`(?im)^[^:#\r\n]*\b(advfirewall\s+(firewall\s+)?(add|set)\b|add\s+rule\s+name=|(New|Remove)-NetFirewallRule\b|Set-NetFirewallProfile\b)`)
+	listedAction = lazy(`(?im)^Action {2,}:\s`)
+	listedWay    = lazy(`(?im)^Direction {2,}:\s`)
 	// netsh in another language: a name, 70 dashes, aligned properties.
-	foreign     = regexp.MustCompile(`(?m)^[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n-{60,80}\r?\n(?:[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n){3}`)
-	profileText = regexp.MustCompile(`(?im)^(domain|private|public) profile settings:`)
+	foreign     = lazy(`(?m)^[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n-{60,80}\r?\n(?:[^\r\n:]{2,60}: {2,}[^\r\n]*\r?\n){3}`)
+	profileText = lazy(`(?im)^(domain|private|public) profile settings:`)
 )
+
+// lazy compiles a pattern when it is first asked for: few runs need any.
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // text finds the form.
 func (r *reader) text(data []byte) error {
@@ -88,17 +94,17 @@ func (r *reader) text(data []byte) error {
 		return ErrBinary
 	case document.IsJSON(data):
 		return r.json(data)
-	case registryRule.Match(data):
+	case registryRule().Match(data):
 		r.registry(string(data))
-	case showRule.Match(data) || profileText.Match(data):
+	case showRule().Match(data) || profileText().Match(data):
 		r.show(string(data))
-	case command.Match(data):
+	case command().Match(data):
 		r.script(string(data))
 	case isCSV(data):
 		return r.csv(data)
-	case listedAction.Match(data) && listedWay.Match(data):
+	case listedAction().Match(data) && listedWay().Match(data):
 		r.list(string(data))
-	case foreign.Match(data):
+	case foreign().Match(data):
 		return ErrLanguage
 	default:
 		return ErrFormat

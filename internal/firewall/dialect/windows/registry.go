@@ -1,7 +1,6 @@
 package windows
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -17,7 +16,7 @@ func (r *reader) registry(text string) {
 			section = strings.ToLower(strings.Trim(trimmed, "[]"))
 			return
 		}
-		at := registryRule.FindStringIndex(line)
+		at := registryRule().FindStringIndex(line)
 		if at == nil {
 			r.registryProfile(section, trimmed)
 			return
@@ -33,11 +32,11 @@ func (r *reader) registry(text string) {
 	})
 }
 
-var registryNumber = regexp.MustCompile(`(?i)^"?(EnableFirewall|DefaultInboundAction|DefaultOutboundAction|DoNotAllowExceptions)"?\s*(?:=\s*dword:|REG_DWORD\s+0x)([0-9a-f]{1,8})$`)
+var registryNumber = lazy(`(?i)^"?(EnableFirewall|DefaultInboundAction|DefaultOutboundAction|DoNotAllowExceptions)"?\s*(?:=\s*dword:|REG_DWORD\s+0x)([0-9a-f]{1,8})$`)
 
 // registryProfile reads the values of a profile's key (MS-GPFAS 2.2.3).
 func (r *reader) registryProfile(section, line string) {
-	m := registryNumber.FindStringSubmatch(line)
+	m := registryNumber().FindStringSubmatch(line)
 	if m == nil {
 		return
 	}

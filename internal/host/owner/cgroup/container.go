@@ -3,6 +3,7 @@ package cgroup
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Runtimes, as exposure.Container writes them. RuntimeUnknown is a container
@@ -33,7 +34,7 @@ type Container struct {
 // form is one way in which a runtime names the element of a container. The
 // first group of the pattern is the ID.
 type form struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	runtime string
 }
 
@@ -42,15 +43,20 @@ const id64 = `([0-9a-f]{64})`
 // forms are tried in this order. Monitors (conmon, lxc.monitor) run beside a
 // container and not in it: their names match none.
 var forms = []form{
-	{regexp.MustCompile(`^docker-` + id64 + `\.scope$`), Docker},                   // dockerd, systemd driver
-	{regexp.MustCompile(`^libpod-(?:payload-)?` + id64 + `(?:\.scope)?$`), Podman}, // podman, either driver
-	{regexp.MustCompile(`^crio-` + id64 + `(?:\.scope)?$`), CRIO},                  // CRI-O, either driver
-	{regexp.MustCompile(`^cri-containerd-` + id64 + `\.scope$`), Containerd},       // containerd's CRI, systemd driver
-	{regexp.MustCompile(`^[^:]*:cri-containerd:` + id64 + `$`), Containerd},        // the same, cgroupfs driver given a systemd name
-	{regexp.MustCompile(`^nerdctl-` + id64 + `(?:\.scope)?$`), Containerd},         // nerdctl, systemd driver
-	{regexp.MustCompile(`^lxc\.payload\.(.+)$`), LXC},                              // LXC 4 and later, LXD, Incus
-	{regexp.MustCompile(`^systemd-nspawn@(.+)\.service$`), Nspawn},                 // machinectl start
-	{regexp.MustCompile(`^` + id64 + `$`), RuntimeUnknown},                         // any cgroupfs driver
+	{lazy(`^docker-` + id64 + `\.scope$`), Docker},                   // dockerd, systemd driver
+	{lazy(`^libpod-(?:payload-)?` + id64 + `(?:\.scope)?$`), Podman}, // podman, either driver
+	{lazy(`^crio-` + id64 + `(?:\.scope)?$`), CRIO},                  // CRI-O, either driver
+	{lazy(`^cri-containerd-` + id64 + `\.scope$`), Containerd},       // containerd's CRI, systemd driver
+	{lazy(`^[^:]*:cri-containerd:` + id64 + `$`), Containerd},        // the same, cgroupfs driver given a systemd name
+	{lazy(`^nerdctl-` + id64 + `(?:\.scope)?$`), Containerd},         // nerdctl, systemd driver
+	{lazy(`^lxc\.payload\.(.+)$`), LXC},                              // LXC 4 and later, LXD, Incus
+	{lazy(`^systemd-nspawn@(.+)\.service$`), Nspawn},                 // machinectl start
+	{lazy(`^` + id64 + `$`), RuntimeUnknown},                         // any cgroupfs driver
+}
+
+// lazy compiles a pattern when it is first asked for.
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
 // containerOf finds the innermost container of a path.
@@ -76,7 +82,7 @@ func match(path []string, i int, element string) (Container, bool) {
 		return Container{ID: element, Runtime: LXC}, true
 	}
 	for _, f := range forms {
-		m := f.pattern.FindStringSubmatch(element)
+		m := f.pattern().FindStringSubmatch(element)
 		if m == nil {
 			continue
 		}
@@ -122,11 +128,11 @@ func byParent(path []string) string {
 	return RuntimeUnknown
 }
 
-var podElement = regexp.MustCompile(`(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$`)
+var podElement = lazy(`(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$`)
 
 func podOf(path []string) string {
 	for i := len(path) - 1; i >= 0; i-- {
-		if m := podElement.FindStringSubmatch(path[i]); m != nil {
+		if m := podElement().FindStringSubmatch(path[i]); m != nil {
 			return strings.ReplaceAll(m[1], "_", "-")
 		}
 	}

@@ -45,7 +45,7 @@ type Options struct {
 // measurements.
 const (
 	DefaultBlockSize = 2 << 20
-	DefaultBlocks    = 4
+	DefaultBlocks    = 3
 	DefaultRetire    = 40 * time.Millisecond
 )
 
@@ -86,7 +86,7 @@ func (o Options) check() (Options, error) {
 		o.BlockSize = DefaultBlockSize
 	}
 	if o.Blocks == 0 {
-		o.Blocks = max(DefaultBlocks/o.Rings, 4)
+		o.Blocks = max(DefaultBlocks/o.Rings, 3)
 	}
 	if o.Retire == 0 {
 		o.Retire = DefaultRetire
