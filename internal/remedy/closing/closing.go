@@ -279,6 +279,7 @@ type run struct {
 	dir   string // of the entry
 	id    string
 	keep  bool // leave what others changed as it is
+	kept  bool // there is something that others changed
 	notes []string
 	lost  []string // what could not be brought back, and never can
 }
@@ -289,7 +290,11 @@ func (r *run) lose(s string) {
 	r.lost = append(r.lost, s)
 }
 
-func (r *run) note(s string) { r.notes = append(r.notes, s) }
+func (r *run) note(s string) {
+	if !slices.Contains(r.notes, s) {
+		r.notes = append(r.notes, s)
+	}
+}
 
 func fail(reason remedy.Reason, text string, err error) *remedy.Error {
 	return &remedy.Error{Reason: reason, Text: text, Err: err}

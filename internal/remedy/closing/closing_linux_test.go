@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/nettest"
 	"github.com/portreeve/portreeve/internal/remedy"
 )
 
@@ -353,4 +354,76 @@ func nettestMount(t *testing.T, dir string) {
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
 	_ = os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 64<<10), 0o600)
+}
+
+// Twins on one port (SO_REUSEPORT) come back both, also where one of them
+// forked a child that goes on.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	python := nettestPython(t)
+	script := "import os,socket,time\ns=socket.socket();s.setsockopt(1,15,1);s.bind(('0.0.0.0',7080));s.listen()\nif os.fork()==0: s.close()\ntime.sleep(600)"
+	for range 2 {
+		cmd := l.ns.Command(python, "-c", script)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = cmd.Wait() }()
+	}
+	t.Cleanup(l.sweep)
+	both := "tcp/0.0.0.0:7080 tcp/0.0.0.0:7080"
+	l.await(both)
+	l.must(order{What: "close", Ports: tcp(7080)})
+	l.await("")
+	l.must(order{What: "undo"})
+	l.await(both)
+}
+
+// What has overwritten its command line cannot be started again: strangers are
+// kept out instead, unless somebody wants it ended all the same.
+func TestOverwrittenCommandLine(t *testing.T) {
+	t.Parallel()
+	redis := nettest.Need(t, "redis-server")
+	l := newLab(t)
+	cmd := l.ns.Command(redis, "--port", "7090", "--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = cmd.Wait() }()
+	t.Cleanup(l.sweep)
+	l.await("tcp/0.0.0.0:7090")
+	a := l.must(order{What: "close", Ports: tcp(7090)})
+	if c := a.Plan.Closures[0]; c.How != Firewall || !strings.Contains(c.Why, "overwritten its command line") {
+		t.Errorf("%+v", c)
+	}
+	if l.reaches(hostAddr + ":7090") {
+		t.Error("the neighbour still gets in")
+	}
+	l.must(order{What: "undo"})
+	if !l.reaches(hostAddr + ":7090") {
+		t.Error("not open again")
+	}
+	l.must(order{What: "close", Ports: tcp(7090), How: Stop})
+	l.await("")
+	if a := l.do(order{What: "undo"}); a.Reason != remedy.NotRestored || !strings.Contains(a.Hint, "Start it by hand") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A port that somebody else has taken since is named, and the undo can be
+// tried again.
+func TestTakenSince(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.start("server", "0.0.0.0:7095")
+	l.must(order{What: "close", Ports: tcp(7095)})
+	other := l.start("usurper", "0.0.0.0:7095")
+	a := l.do(order{What: "undo"})
+	if a.Reason != remedy.NotRestored || !strings.Contains(a.Hint, "held now by") {
+		t.Errorf("%+v", a)
+	}
+	_ = other.Process.Kill()
+	l.await("")
+	l.must(order{What: "undo"})
+	l.await("tcp/*:7095")
 }

@@ -199,6 +199,7 @@ func (p *Plan) servers(s *configStep, x *exposure.Socket) error {
 		pids = sortedKeys(holders)
 	}
 	slices.Sort(pids)
+	since, _ := started(filepath.Join(p.o.Proc, "self"))
 	for _, pid := range slices.Compact(pids) {
 		if holders[parentOf(p.o.Proc, pid)] {
 			continue // a worker: its master is told
@@ -211,6 +212,7 @@ func (p *Plan) servers(s *configStep, x *exposure.Socket) error {
 			return hinted(fail(remedy.Invalid, fmt.Sprintf("%s has to be started again to read its configuration, and nothing tells how: no unit or script manages it, and it has overwritten its command line with %q", r.name(), r.Title), nil),
 				"close it by --how stop, or keep others out with --how firewall")
 		}
+		r.Since = since
 		s.Servers = append(s.Servers, *r)
 	}
 	return nil
@@ -343,7 +345,7 @@ func (x *record) now(proc string) ref {
 	if x.alive(proc) {
 		return x.ref
 	}
-	if pid := x.like(proc); pid != 0 {
+	if pid := x.like(proc, nil); pid != 0 {
 		start, _ := started(filepath.Join(proc, strconv.Itoa(pid)))
 		return ref{PID: pid, Start: start}
 	}
@@ -376,7 +378,7 @@ func (s *configStep) undo(ctx context.Context, r *run) error {
 		}
 		if string(now) != string(e.After) {
 			if r.keep {
-				r.note(e.Path + " was changed by somebody since and is left as it is")
+				r.note(leftAlone(e.Path))
 				continue
 			}
 			return fail(remedy.Changed, e.Path+" was changed by somebody since", nil)
@@ -397,49 +399,6 @@ func putBack(e serverconf.Edit) error {
 		return err
 	}
 	return remedy.SyncDir(filepath.Dir(e.Path))
-}
-
-// contents reads a file; nil when it is not there.
-func contents(r *run, path string) ([]byte, error) {
-	data, err := r.Files.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fail(remedy.State, path+" cannot be read", err)
-	}
-	if data == nil {
-		data = []byte{}
-	}
-	return data, nil
-}
-
-// put writes a file beside and renames it over: whoever reads it sees the old
-// one or the new one. Owner, mode and label stay.
-func put(path string, data []byte, mode fs.FileMode) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".portreeve-*")
-	if err != nil {
-		return err
-	}
-	tmp := f.Name()
-	_, err = f.Write(data)
-	if old, statErr := os.Stat(path); statErr == nil {
-		mode = old.Mode()
-		err = errors.Join(err, owned(f, old, path))
-	}
-	err = errors.Join(err, f.Chmod(mode.Perm()), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return remedy.SyncDir(dir)
 }
 
 func (s *configStep) changed(_ context.Context, r *run) (out []Diff, err error) {

@@ -2,9 +2,11 @@ package closing
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/firewall"
@@ -22,18 +24,31 @@ func look(ctx context.Context) (exposure.Snapshot, error) {
 	return snap, err
 }
 
-// ask gives the endpoints that answer as open ones do, each asked several
-// times: an answer that does not come again is none. UDP that only keeps
-// silent does not answer.
+// ask gives the endpoints that answer as open ones do, each asked twice. UDP
+// that only keeps silent does not answer. All are asked at the same time: one
+// that is dropped is waited for, and a host may have many addresses.
 func ask(ctx context.Context, eps []exposure.Endpoint) (open []exposure.Endpoint, err error) {
-	answers, err := scan.Ask(ctx, eps, scan.AskOptions{Tries: 2, Method: scan.Connect})
-	for _, a := range answers {
+	answers, errs := make([][]scan.Answer, len(eps)), make([]error, len(eps))
+	var all sync.WaitGroup
+	places := make(chan struct{}, mostAsked)
+	for i := range eps {
+		places <- struct{}{}
+		all.Go(func() {
+			answers[i], errs[i] = scan.Ask(ctx, eps[i:i+1], scan.AskOptions{Tries: 2, Method: scan.Connect})
+			<-places
+		})
+	}
+	all.Wait()
+	for _, a := range slices.Concat(answers...) {
 		if a.Opens > 0 {
 			open = append(open, a.Endpoint)
 		}
 	}
-	return open, err
+	return open, errors.Join(errs...)
 }
+
+// mostAsked is how many endpoints are asked at the same time.
+const mostAsked = 64
 
 // seen is what Prepare knows of this host.
 type seen struct {

@@ -263,7 +263,26 @@ func (p *Plan) managed(ctx context.Context, w *work, s *exposure.Socket) (How, s
 		return "", "", hinted(fail(remedy.NoPrivilege, fmt.Sprintf("who holds %s is not known (%s), so it cannot be closed by its owner", s.Endpoint(), why), nil),
 			"run it as root, or keep others out with --how firewall")
 	}
+	if title := p.lostCommand(s); title != "" && p.o.How == Best {
+		w.wall = append(w.wall, wallPort{Proto: s.Proto, Port: s.Port})
+		p.note(fmt.Sprintf("The process goes on. --how stop ends it, and then nothing but you can start it again: it shows %q in place of its command line", title))
+		return Firewall, "nothing manages the process, and it has overwritten its command line: once ended, undo could not start it again", nil
+	}
 	return p.end(w, s, "no unit, script or container manages the process: it is ended")
+}
+
+// lostCommand is the title of a process that cannot be started again, since it
+// has written that over its command line; "" where none has.
+func (p *Plan) lostCommand(s *exposure.Socket) string {
+	for _, x := range s.Processes {
+		if slices.ContainsFunc(s.Processes, func(q exposure.Process) bool { return q.PID == parentOf(p.o.Proc, x.PID) }) {
+			continue // a child comes back with the one that started it
+		}
+		if r, err := recordOf(p.o.Proc, x.PID); err == nil && len(r.Argv) == 0 {
+			return r.Title
+		}
+	}
+	return ""
 }
 
 // local reports that the policy wants the port on this host alone.

@@ -1,7 +1,6 @@
 package closing
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +43,9 @@ type record struct {
 	// that was root when it began. It is given the right to bind such ports,
 	// and not made root again.
 	Low bool `json:"low"`
+	// Since is when the closing began, as ref's Start: what began before is no
+	// later copy of the process, but a child of it.
+	Since uint64 `json:"since"`
 }
 
 // processStep ends processes.
@@ -82,6 +84,7 @@ func (p *Plan) processSteps(_ context.Context, w *work) error {
 		}
 		p.sameHolders(x)
 	}
+	since, _ := started(filepath.Join(p.o.Proc, "self"))
 	for _, pid := range sortedKeys(pids) {
 		r, err := recordOf(p.o.Proc, pid)
 		if errors.Is(err, os.ErrNotExist) {
@@ -90,6 +93,7 @@ func (p *Plan) processSteps(_ context.Context, w *work) error {
 		if err != nil {
 			return fail(remedy.NoPrivilege, fmt.Sprintf("how process %d (%s) was started cannot be read, so it could not be started again", pid, pids[pid]), err)
 		}
+		r.Since = since
 		s.All = append(s.All, r.ref)
 		r.Low = r.UID != 0 && slices.ContainsFunc(w.ends, func(x *exposure.Socket) bool { return x.Port < lowPort })
 		parent := parentOf(p.o.Proc, pid)
@@ -154,134 +158,6 @@ func (r *record) names() string {
 		out = append(out[:most:most], fmt.Sprintf("and %d more", n-most))
 	}
 	return "environment: " + strings.Join(out, ", ")
-}
-
-// recordOf reads how a process was started.
-func recordOf(proc string, pid int) (*record, error) {
-	dir := filepath.Join(proc, strconv.Itoa(pid))
-	r := &record{ref: ref{PID: pid}}
-	var err error
-	if r.Start, err = started(dir); err != nil {
-		return nil, err
-	}
-	if r.Exe, err = os.Readlink(filepath.Join(dir, "exe")); err != nil {
-		return nil, err
-	}
-	if r.Cwd, err = os.Readlink(filepath.Join(dir, "cwd")); err != nil {
-		return nil, err
-	}
-	environ, err := os.ReadFile(filepath.Join(dir, "environ"))
-	if err != nil {
-		return nil, err
-	}
-	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-	if err != nil {
-		return nil, err
-	}
-	r.Env = environment(environ)
-	r.Argv, r.Title = commandLine(cmdline)
-	r.identity(dir)
-	for i := range r.Stdio {
-		if at, err := os.Readlink(filepath.Join(dir, "fd", strconv.Itoa(i))); err == nil {
-			if info, err := os.Lstat(at); err == nil && info.Mode().IsRegular() {
-				r.Stdio[i] = at
-			}
-		}
-	}
-	return r, nil
-}
-
-// environment reads NAME=value strings; a server that writes a title over its
-// command line writes over these too.
-func environment(b []byte) (out []string) {
-	for f := range bytes.SplitSeq(b, []byte{0}) {
-		name, _, ok := bytes.Cut(f, []byte("="))
-		if ok && len(name) > 0 && !bytes.ContainsAny(name, " \t/-:") {
-			out = append(out, string(f))
-		}
-	}
-	return out
-}
-
-// commandLine tells a command line from a title that a server has written
-// over it: one string with spaces. Titles of nginx and sshd hold the command
-// line behind their own words; others do not.
-func commandLine(raw []byte) (argv []string, title string) {
-	raw = bytes.TrimRight(raw, "\x00 ")
-	for f := range bytes.SplitSeq(raw, []byte{0}) {
-		argv = append(argv, string(f))
-	}
-	if len(raw) == 0 || !strings.Contains(argv[0], " ") {
-		return argv, ""
-	}
-	title = argv[0]
-	if rest, ok := strings.CutPrefix(title, "nginx: master process "); ok {
-		return strings.Fields(rest), title
-	}
-	if rest, ok := strings.CutPrefix(title, "sshd: "); ok {
-		if line, _, ok := strings.Cut(rest, " [listener]"); ok {
-			return strings.Fields(line), title
-		}
-	}
-	return nil, title
-}
-
-// started reads the 22nd field of stat (proc(5)); the second is a name in
-// brackets that may hold anything.
-func started(dir string) (uint64, error) {
-	f, err := statFields(dir)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(f[19], 10, 64)
-}
-
-// statFields are the fields of stat from the third on.
-func statFields(dir string) ([]string, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "stat"))
-	if err != nil {
-		return nil, err
-	}
-	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(f) < 20 {
-		return nil, fmt.Errorf("%s: %d fields", filepath.Join(dir, "stat"), len(f))
-	}
-	return f, nil
-}
-
-func parentOf(proc string, pid int) int {
-	f, err := statFields(filepath.Join(proc, strconv.Itoa(pid)))
-	if err != nil {
-		return 0
-	}
-	parent, _ := strconv.Atoi(f[1])
-	return parent
-}
-
-// identity reads the effective user and group, and the groups (proc(5),
-// status).
-func (r *record) identity(dir string) {
-	data, _ := os.ReadFile(filepath.Join(dir, "status"))
-	for line := range strings.Lines(string(data)) {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		number := func(s string) uint32 {
-			n, _ := strconv.ParseUint(s, 10, 32)
-			return uint32(n)
-		}
-		switch {
-		case f[0] == "Uid:" && len(f) > 2:
-			r.UID = number(f[2])
-		case f[0] == "Gid:" && len(f) > 2:
-			r.GID = number(f[2])
-		case f[0] == "Groups:":
-			for _, g := range f[1:] {
-				r.Groups = append(r.Groups, number(g))
-			}
-		}
-	}
 }
 
 // alive reports that this very process runs; a zombie does not.
@@ -370,24 +246,40 @@ func (s *processStep) undo(ctx context.Context, r *run) error {
 		r.note("the machine has been restarted since: processes that nothing manages are not started again")
 		return nil
 	}
-	for i := range s.Roots {
-		if err := s.Roots[i].again(ctx, r); err != nil {
+	claimed := map[int]bool{}
+	var missing []*record
+	for i := range s.Roots { // all are looked for before one is started: they may be twins
+		x := &s.Roots[i]
+		switch pid := x.runs(ctx, r, claimed); pid {
+		case 0:
+			missing = append(missing, x)
+		default:
+			claimed[pid] = true
+		}
+	}
+	for _, x := range missing {
+		if err := x.again(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// again starts one process, unless it, or one like it, runs.
-func (x *record) again(ctx context.Context, r *run) error {
+// runs finds the process, or one like it that stands for no other; 0 without.
+func (x *record) runs(ctx context.Context, r *run, claimed map[int]bool) int {
 	if x.alive(r.Proc) && !wait(ctx, quick(r.Machine), func() bool { return !x.alive(r.Proc) }) {
 		r.note(fmt.Sprintf("%s, process %d, still runs: it was not started again", x.name(), x.PID))
-		return nil
+		return x.PID
 	}
-	if pid := x.like(r.Proc); pid != 0 {
+	pid := x.like(r.Proc, claimed)
+	if pid != 0 {
 		r.note(fmt.Sprintf("%s runs again already, process %d", x.name(), pid))
-		return nil
 	}
+	return pid
+}
+
+// again starts one process.
+func (x *record) again(r *run) error {
 	// What cannot be started again now never can: it is said, and does not
 	// keep the journal open for ever.
 	if len(x.Argv) == 0 {
@@ -412,8 +304,19 @@ func quick(m Machine) Machine {
 }
 
 // like finds a process of the same program, command line, user and network
-// namespace that began later.
-func (x *record) like(proc string) int {
+// namespace that began after the closing did and is not claimed. A copy that
+// is the child of another is none: servers fork.
+func (x *record) like(proc string, claimed map[int]bool) int {
+	all := x.likes(proc)
+	for _, pid := range all {
+		if !claimed[pid] && !slices.Contains(all, parentOf(proc, pid)) {
+			return pid
+		}
+	}
+	return 0
+}
+
+func (x *record) likes(proc string) (out []int) {
 	list, _ := os.ReadDir(proc)
 	here, _ := os.Readlink(filepath.Join(proc, "thread-self", "ns", "net"))
 	for _, d := range list {
@@ -427,11 +330,11 @@ func (x *record) like(proc string) int {
 		}
 		other, err := recordOf(proc, pid)
 		ns, _ := os.Readlink(filepath.Join(dir, "ns", "net"))
-		if err == nil && slices.Equal(other.Argv, x.Argv) && other.Title == x.Title && other.UID == x.UID && ns == here && other.alive(proc) {
-			return pid
+		if err == nil && other.Start >= x.Since && slices.Equal(other.Argv, x.Argv) && other.Title == x.Title && other.UID == x.UID && ns == here && other.alive(proc) {
+			out = append(out, pid)
 		}
 	}
-	return 0
+	return out
 }
 
 // changed: a process leaves no trace that somebody else could edit.

@@ -56,15 +56,28 @@ func Undo(ctx context.Context, o UndoOptions) (*Result, error) {
 		return nil, err
 	}
 	if len(cut) > 0 && o.ID == "" {
-		x := cut[len(cut)-1]
-		x.Notes = append(x.Notes, "it had been cut off before it was complete; it is taken back now")
-		return &x, nil
+		return o.cut(ctx, cut[len(cut)-1])
 	}
 	e, err := o.choose()
 	if err != nil {
 		return nil, err
 	}
 	return o.undo(ctx, e)
+}
+
+// cut looks whether what was taken back just now listens again.
+func (o *UndoOptions) cut(ctx context.Context, x Result) (*Result, error) {
+	x.Notes = append(x.Notes, "it had been cut off before it was complete; it is taken back now")
+	e, err := readEntry(x.Dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Machine: o.Machine, dir: e.dir, id: e.ID, keep: true, notes: x.Notes}
+	if err := e.opened(ctx, r); err != nil {
+		return nil, err
+	}
+	x.Notes = r.notes
+	return &x, nil
 }
 
 // choose finds the entry.
@@ -111,14 +124,16 @@ func (o *UndoOptions) undo(ctx context.Context, e *Entry) (*Result, error) {
 		return nil, hinted(x, "look at the difference; then either put the file as the closing left it, or let the change stand and undo the rest:\n  portreeve close undo --keep-changes\nthe files as they were before the closing are in "+e.dir+"/backup")
 	}
 	for _, d := range diffs {
-		r.note(d.Path + " was changed by somebody since; that stays")
+		r.note(leftAlone(d.Path))
 	}
+	r.kept = len(diffs) > 0
+	taken := e.taken(ctx, r)
 	r.Step("undoing")
 	if err := e.become(Applied, Undoing); err != nil {
 		return nil, err
 	}
 	if err := e.back(context.WithoutCancel(ctx), r, Undoing, Undone); err != nil {
-		return nil, hinted(fail(remedy.NotRestored, "closing "+e.ID+" could not be undone completely", err), "portreeve close undo tries again; what was there before is in "+e.dir)
+		return nil, hinted(fail(remedy.NotRestored, "closing "+e.ID+" could not be undone completely", err), taken+"portreeve close undo tries again; what was there before is in "+e.dir)
 	}
 	if err := e.opened(ctx, r); err != nil {
 		return nil, err
@@ -130,7 +145,7 @@ func (o *UndoOptions) undo(ctx context.Context, e *Entry) (*Result, error) {
 func (e *Entry) opened(ctx context.Context, r *run) error {
 	var missing []string
 	m := r.Machine
-	if len(r.lost) > 0 {
+	if len(r.lost) > 0 || r.kept {
 		m = quick(m)
 	}
 	ok := wait(ctx, m, func() bool {
@@ -146,11 +161,36 @@ func (e *Entry) opened(ctx context.Context, r *run) error {
 	if ok || len(missing) == 0 {
 		return nil
 	}
+	if r.kept {
+		r.note("nothing listens on " + strings.Join(missing, ", ") + " as it did before the closing: look whether the change that stays wants it so")
+		return nil
+	}
 	hint := "see the server's own log; the journal is in " + e.dir
 	if len(r.notes) > 0 {
 		hint = strings.Join(r.notes, "\n") + "\n" + hint
 	}
 	return hinted(fail(remedy.NotRestored, fmt.Sprintf("closing %s was undone, and yet nothing listens on %s", e.ID, strings.Join(missing, ", ")), nil), hint)
+}
+
+// leftAlone is what is said of a file that somebody else has changed.
+func leftAlone(path string) string {
+	return path + " was changed by somebody since and is left as it is"
+}
+
+// taken says, before anything is undone, who has ports by now that are to be
+// open again, a line each: two cannot have one.
+func (e *Entry) taken(ctx context.Context, r *run) string {
+	snap, err := r.Look(ctx)
+	if err != nil {
+		return ""
+	}
+	var out strings.Builder
+	for i := range snap.Sockets {
+		if s := &snap.Sockets[i]; s.IsListener() && slices.Contains(e.Was, s.Endpoint().String()) {
+			fmt.Fprintf(&out, "%s is held now by %s\n", s.Endpoint(), ownerText(s))
+		}
+	}
+	return out.String()
 }
 
 func (e *Entry) changed(ctx context.Context, r *run) (out []Diff, err error) {

@@ -96,32 +96,3 @@ func TestUnitEditedSince(t *testing.T) {
 		t.Error("it was not started")
 	}
 }
-
-// Killed before any step, in closing as in undoing, everything is as before
-// with the next run, or as after the undo.
-func TestUnitsKilledAtEveryStep(t *testing.T) {
-	t.Parallel()
-	l, f := unitLab(t)
-	before := f.dump(t)
-	done := l.must(order{What: "close", Ports: tcp(7101)})
-	undone := l.must(order{What: "undo"})
-	for _, step := range done.Steps {
-		if a := l.do(order{What: "close", Ports: tcp(7101), Kill: step}); a != nil {
-			t.Fatalf("not killed before %q: %+v", step, a)
-		}
-		l.must(order{What: "recover"})
-		if got := f.dump(t); got != before {
-			t.Fatalf("killed before %q:\n%s\nbefore:\n%s", step, got, before)
-		}
-	}
-	for _, step := range undone.Steps {
-		l.must(order{What: "close", Ports: tcp(7101)})
-		if a := l.do(order{What: "undo", Kill: step}); a != nil {
-			t.Fatalf("not killed before %q: %+v", step, a)
-		}
-		l.must(order{What: "undo"})
-		if got := f.dump(t); got != before {
-			t.Fatalf("undoing killed before %q:\n%s\nbefore:\n%s", step, got, before)
-		}
-	}
-}
