@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -74,10 +75,20 @@ func (f *auditFlags) fixAll(ctx context.Context, s *streams, pol *policy.Policy,
 			return err
 		}
 	}
+	x.unmatched(rep)
 	if x.failed {
 		return &exitError{code: exitPartial}
 	}
 	return nil
+}
+
+// unmatched says which answers no finding asked for: a slip, or done already.
+func (x *fixer) unmatched(rep *audit.Report) {
+	for _, answer := range slices.Sorted(maps.Keys(x.yes)) {
+		if !slices.ContainsFunc(rep.Findings, func(f exposure.Finding) bool { return f.Rule+" "+f.Endpoint == answer }) {
+			fmt.Fprintf(x.s.err, "note: --yes-file: there is no finding %s now, so nothing was done for it\n", report.Escape(answer))
+		}
+	}
 }
 
 // readYes reads the answers; nil without a file.

@@ -120,6 +120,9 @@ func (p *Plan) carryOut(ctx context.Context, e *Entry) (*Result, error) {
 	if err == nil {
 		return &Result{ID: e.ID, Ports: e.Ports, Outcome: Applied, Notes: r.notes, Dir: e.dir}, nil
 	}
+	if ctx.Err() != nil { // whatever did not come about for that reason
+		err = fail(remedy.Failed, "interrupted while port "+strings.Join(e.Ports, ", ")+" was being closed", nil)
+	}
 	return nil, p.takeBack(context.WithoutCancel(ctx), e, r, err)
 }
 

@@ -157,7 +157,7 @@ func TestFirewall(t *testing.T) {
 			before := l.ns.Run("nft", "list", "ruleset")
 			l.must(order{What: "close", Ports: tcp(7030), How: Firewall})
 			first := l.ns.Run("nft", "list", "ruleset")
-			l.must(order{What: "close", Ports: tcp(7031), How: Firewall})
+			l.must(order{What: "close", Ports: tcp(7031), How: Firewall, Believe: true})
 			if l.reaches(hostAddr+":7030") || l.reaches(hostAddr+":7031") {
 				t.Error("the neighbour still gets in")
 			}
@@ -212,7 +212,7 @@ func TestFirewallLetsAnswersIn(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.start("server", hostAddr+":7040")
-	l.must(order{What: "close", Ports: tcp(7040), How: Firewall})
+	l.must(order{What: "close", Ports: tcp(7040), How: Firewall, Believe: true})
 	ln := l.peer.Listen("tcp", peerAddr+":9")
 	go func() {
 		for {
@@ -392,7 +392,7 @@ func TestOverwrittenCommandLine(t *testing.T) {
 	go func() { _ = cmd.Wait() }()
 	t.Cleanup(l.sweep)
 	l.await("tcp/0.0.0.0:7090")
-	a := l.must(order{What: "close", Ports: tcp(7090)})
+	a := l.must(order{What: "close", Ports: tcp(7090), Believe: true})
 	if c := a.Plan.Closures[0]; c.How != Firewall || !strings.Contains(c.Why, "overwritten its command line") {
 		t.Errorf("%+v", c)
 	}
