@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -35,15 +34,9 @@ func (p *watchPaper) line(t *watch.Told) ([]byte, error) {
 	if !p.json {
 		return []byte(watchText(t) + "\n"), nil
 	}
-	var pretty, line bytes.Buffer
-	if err := report.JSON(&pretty, t); err != nil {
-		return nil, err
-	}
-	if err := json.Compact(&line, pretty.Bytes()); err != nil {
-		return nil, err
-	}
-	line.WriteByte('\n')
-	return line.Bytes(), nil
+	var line bytes.Buffer
+	err := report.JSONLine(&line, t)
+	return line.Bytes(), err
 }
 
 // watchText is one line for people, its time in UTC.

@@ -169,11 +169,18 @@ func (w *watcher) openSinks(ctx context.Context) error {
 	}
 	sinks, err := sink.Open(ctx, list, sink.Place{Stdout: w.s.out, Stderr: w.s.err, Spool: spool, Host: hostname(), Say: w.says.say})
 	if err != nil {
-		return &exitError{code: exitUsage, err: err, hint: "nothing was watched; correct the sinks in the configuration (docs/watch.md)"}
+		return &exitError{code: exitUsage, err: err, hint: sinksHint(err)}
 	}
 	w.sinks = sinks
 	w.metrics.through(sinks)
 	return nil
+}
+
+func sinksHint(err error) string {
+	if errors.Is(err, sink.ErrSpoolTaken) {
+		return "nothing was watched; end the other one, or give this one another XDG_STATE_HOME"
+	}
+	return "nothing was watched; correct the sinks in the configuration (docs/watch.md)"
 }
 
 // list gives the listeners, without this program's own.
@@ -239,7 +246,7 @@ func (w *watcher) addresses(ctx context.Context) {
 }
 
 func (w *watcher) ready(snap *exposure.Snapshot) {
-	text := fmt.Sprintf("watching %d listeners by %s", len(snap.Sockets), w.stream.Source())
+	text := fmt.Sprintf("watching %s by %s", plural(len(snap.Sockets), "listener", "listeners"), w.stream.Source())
 	w.says.say(text)
 	for _, g := range w.notes {
 		w.says.say("note: " + g.Why + " (a listing each " + w.reconcile().String() + " finds it)")

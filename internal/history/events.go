@@ -39,6 +39,9 @@ func (t *tx) record(e *Event) error {
 	if err != nil {
 		return err
 	}
+	if twice, err := t.toldTwice(e, was, became); err != nil || twice {
+		return err
+	}
 	args := append([]any{stamp(e.At), string(e.Kind)}, endpointArgs(e.Endpoint)...)
 	if err := t.do("INSERT INTO event(at, kind, proto, addr, port, netns, device, was, became, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		append(args, was, became, e.Source)...); err != nil {
@@ -54,6 +57,26 @@ func (t *tx) record(e *Event) error {
 	}
 	return nil
 }
+
+// sameMoment is how far the clocks and paces of two watches may be apart.
+const sameMoment = 2 * time.Second
+
+// toldTwice: another watch that writes to this file recorded the same change.
+// Rows hold their sockets' inodes, so the same rows are the same sockets; one
+// without inodes tells too little.
+func (t *tx) toldTwice(e *Event, was, became sql.NullInt64) (bool, error) {
+	if !hasInodes(e.Before) || !hasInodes(e.After) {
+		return false, nil
+	}
+	var n int
+	err := t.one(`SELECT count(*) FROM event WHERE port = ?3 AND proto = ?1 AND addr = ?2 AND netns = ?4 AND device = ?5
+		AND at BETWEEN ?6 AND ?7 AND kind = ?8 AND was IS ?9 AND became IS ?10`,
+		append(endpointArgs(e.Endpoint), stamp(e.At.Add(-sameMoment)), stamp(e.At.Add(sameMoment)), string(e.Kind), was, became), &n)
+	return n > 0, err
+}
+
+// hasInodes holds for no row at all too.
+func hasInodes(s *exposure.Socket) bool { return s == nil || len(s.Inodes) > 0 }
 
 // openLife is the life of an endpoint that has not ended; 0: none.
 func (t *tx) openLife(ep exposure.Endpoint) (id int64, err error) {

@@ -99,8 +99,13 @@ func (s *Store) version(ctx context.Context) (int, error) {
 
 func versionOf(t *tx) (int, error) {
 	var id, version, tables int
-	err := errors.Join(t.one("PRAGMA application_id", nil, &id), t.one("PRAGMA user_version", nil, &version),
-		t.one("SELECT count(*) FROM sqlite_schema", nil, &tables))
+	err := t.one("PRAGMA application_id", nil, &id)
+	if err == nil {
+		err = t.one("PRAGMA user_version", nil, &version)
+	}
+	if err == nil { // one failure is enough to say
+		err = t.one("SELECT count(*) FROM sqlite_schema", nil, &tables)
+	}
 	switch {
 	case err != nil:
 		return 0, err

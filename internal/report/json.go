@@ -16,6 +16,13 @@ func JSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// JSONLine writes v as one line of JSON, with the same escapes.
+func JSONLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(&asciiControls{w: w})
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
 // asciiControls rewrites JSON text: non-ASCII runes that a terminal obeys
 // become \uNNNN. In JSON they can stand only inside strings, so the meaning
 // stays. The encoder writes whole documents, never half a rune.

@@ -29,6 +29,7 @@ type Engine struct {
 	touched *recent[exposure.Endpoint, time.Time]
 	suspect map[suspicion]bool // differences of the last listing
 	flaps   *recent[exposure.Endpoint, *flap]
+	holding map[exposure.Endpoint]*flap // those of flaps that hold something back
 	judged  judgement
 	out     Out
 	full    bool // said that there are too many rows
@@ -38,7 +39,7 @@ type Engine struct {
 func NewEngine(o Options) *Engine {
 	e := &Engine{o: o.withDefaults(), rows: map[exposure.Endpoint][]*row{}, closing: map[portKey][]*row{}}
 	e.touched = newRecent[exposure.Endpoint, time.Time](e.o.Limits.Endpoints, nil)
-	e.flaps = newRecent(e.o.Limits.Endpoints, e.forgetFlap)
+	e.flaps, e.holding = newRecent(e.o.Limits.Endpoints, e.forgetFlap), map[exposure.Endpoint]*flap{}
 	e.judged.init()
 	return e
 }

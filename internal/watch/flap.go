@@ -36,6 +36,7 @@ func (e *Engine) flapping(t *Told) {
 	case f.flapping:
 		f.held++
 		f.latest = t
+		e.holding[t.Endpoint] = f
 	case f.count > e.o.Flap.Changes:
 		f.flapping, f.interval = true, e.o.Flap.First
 		f.next = t.At.Add(f.interval)
@@ -57,6 +58,7 @@ func (e *Engine) tickFlaps(now time.Time) {
 		case f.flapping && f.held > 0 && !now.Before(f.next):
 			e.send(f.latest, f.held)
 			f.held = 0
+			delete(e.holding, ep)
 			f.interval = min(2*f.interval, e.o.Flap.Most)
 			f.next = now.Add(f.interval)
 		case f.held == 0 && !now.Before(f.calm(e)):
@@ -74,19 +76,19 @@ func (f *flap) calm(e *Engine) time.Time {
 	return f.last.Add(e.o.Flap.Within)
 }
 
-// nextFlap: forgetting calm endpoints can wait until something else is due.
+// nextFlap: forgetting calm endpoints can wait until something else is due. It
+// is asked after every event, so it looks only at those that hold something.
 func (e *Engine) nextFlap() time.Time {
 	var next time.Time
-	e.flaps.each(func(_ exposure.Endpoint, f *flap) {
-		if f.flapping && f.held > 0 {
-			next = earlier(next, f.next)
-		}
-	})
+	for _, f := range e.holding {
+		next = earlier(next, f.next)
+	}
 	return next
 }
 
 // forgetFlap tells what an endpoint held back that is let go for others.
-func (e *Engine) forgetFlap(_ exposure.Endpoint, f *flap) {
+func (e *Engine) forgetFlap(ep exposure.Endpoint, f *flap) {
+	delete(e.holding, ep)
 	if f.held > 0 {
 		e.send(f.latest, f.held)
 	}

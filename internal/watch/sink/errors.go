@@ -9,6 +9,9 @@ import (
 // may be. It is counted as dropped.
 var ErrSpoolFull = errors.New("the spool is full")
 
+// ErrSpoolTaken: another process has the spool.
+var ErrSpoolTaken = errors.New("another portreeve watch has it")
+
 // ErrUnsupported: this kind of sink does not exist on this system.
 var ErrUnsupported = errors.New("not on this system")
 

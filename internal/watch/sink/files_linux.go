@@ -3,7 +3,6 @@ package sink
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	_ = f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fmt.Errorf("lock the spool %s: another portreeve watch has it (%w)", path, fs.ErrExist)
+		return nil, fmt.Errorf("lock the spool %s: %w", path, ErrSpoolTaken)
 	}
 	return nil, fmt.Errorf("lock the spool %s: %w", path, err)
 }

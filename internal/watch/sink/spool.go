@@ -44,7 +44,7 @@ type repairs struct {
 
 const segmentSuffix = ".spool"
 
-// openSpool opens or makes the folder. An error wraps fs.ErrExist when another
+// openSpool opens or makes the folder. An error wraps ErrSpoolTaken when another
 // process has it.
 func openSpool(dir string, most int64) (s *spool, rep repairs, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

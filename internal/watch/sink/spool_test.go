@@ -238,7 +238,7 @@ func TestSpoolBound(t *testing.T) {
 func TestSpoolOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := mustSpool(t, dir, 1<<20)
-	if _, _, err := openSpool(dir, 1<<20); !errors.Is(err, os.ErrExist) {
+	if _, _, err := openSpool(dir, 1<<20); !errors.Is(err, ErrSpoolTaken) {
 		t.Fatal(err)
 	}
 	_ = s.close()
