@@ -62,16 +62,29 @@ func (t *tx) record(e *Event) error {
 const sameMoment = 2 * time.Second
 
 // toldTwice: another watch that writes to this file recorded the same change.
-// Rows hold their sockets' inodes, so the same rows are the same sockets; one
-// without inodes tells too little.
+// Rows hold their sockets' inodes, so the same rows are the same sockets. What
+// closed has none any more: it is the same if nothing was open that it could
+// have ended. Otherwise a row without inodes tells too little.
 func (t *tx) toldTwice(e *Event, was, became sql.NullInt64) (bool, error) {
-	if !hasInodes(e.Before) || !hasInodes(e.After) {
+	if e.Kind == drift.Closed {
+		if ended, err := t.couldEnd(e); err != nil || ended {
+			return false, err
+		}
+	} else if !hasInodes(e.Before) || !hasInodes(e.After) {
 		return false, nil
 	}
 	var n int
 	err := t.one(`SELECT count(*) FROM event WHERE port = ?3 AND proto = ?1 AND addr = ?2 AND netns = ?4 AND device = ?5
 		AND at BETWEEN ?6 AND ?7 AND kind = ?8 AND was IS ?9 AND became IS ?10`,
 		append(endpointArgs(e.Endpoint), stamp(e.At.Add(-sameMoment)), stamp(e.At.Add(sameMoment)), string(e.Kind), was, became), &n)
+	return n > 0, err
+}
+
+// couldEnd: a life is open at the endpoint that began before this ending.
+func (t *tx) couldEnd(e *Event) (bool, error) {
+	var n int
+	err := t.one(`SELECT count(*) FROM life WHERE port = ?3 AND proto = ?1 AND addr = ?2 AND netns = ?4 AND device = ?5
+		AND closed IS NULL AND opened <= ?6`, append(endpointArgs(e.Endpoint), stamp(e.At)), &n)
 	return n > 0, err
 }
 

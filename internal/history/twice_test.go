@@ -27,6 +27,9 @@ func TestTwoWatchesTellOneChange(t *testing.T) {
 	}{
 		{"both see it open", []Event{change(drift.Opened, nil, &one, at), change(drift.Opened, nil, &one, at.Add(41*time.Microsecond))}, 1, 1},
 		{"both see it close", []Event{change(drift.Opened, nil, &one, at), change(drift.Closed, &one, nil, at.Add(time.Minute)), change(drift.Closed, &one, nil, at.Add(time.Minute-41*time.Microsecond))}, 2, 1},
+		{"an ending has no inodes", []Event{change(drift.Opened, nil, &one, at), change(drift.Closed, &blind, nil, at.Add(time.Minute)), change(drift.Closed, &blind, nil, at.Add(time.Minute+41*time.Microsecond))}, 2, 1},
+		{"the second is late", []Event{change(drift.Opened, nil, &one, at), change(drift.Closed, &blind, nil, at.Add(time.Millisecond)), change(drift.Opened, nil, &other, at.Add(2*time.Millisecond)),
+			change(drift.Closed, &blind, nil, at.Add(time.Millisecond+41*time.Microsecond)), change(drift.Closed, &blind, nil, at.Add(3*time.Millisecond))}, 4, 2},
 		{"both see it replaced", []Event{change(drift.Opened, nil, &one, at), change(drift.Replaced, &one, &other, at.Add(time.Minute)), change(drift.Replaced, &one, &other, at.Add(time.Minute))}, 2, 2},
 		{"twice within a second", []Event{change(drift.Opened, nil, &one, at), change(drift.Closed, &one, nil, at.Add(time.Millisecond)), change(drift.Opened, nil, &other, at.Add(2*time.Millisecond))}, 3, 2},
 		{"long after", []Event{change(drift.Opened, nil, &one, at), change(drift.Closed, &one, nil, at.Add(time.Second)), change(drift.Opened, nil, &one, at.Add(time.Hour))}, 3, 2},
