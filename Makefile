@@ -38,8 +38,8 @@ staticcheck:
 race: ## tests of what starts goroutines, with the race detector (needs gcc)
 	@$(WORKSHOP) test -race $(if $(V),-v)
 
-cross: ## build for every supported system
-	@$(WORKSHOP) cross
+cross: ## build for every supported system (SYSTEMS="linux/386 …" for some)
+	@$(WORKSHOP) cross $(SYSTEMS)
 
 generate: ## run the generators; fails when a committed file was stale
 	@$(WORKSHOP) generate

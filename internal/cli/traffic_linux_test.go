@@ -179,8 +179,11 @@ func liveMethodsAgree(t *testing.T, d *duo) {
 	for name, doc := range map[string]trafficTold{"kernel": a, "packets": b} {
 		got := rowOf(doc, "udp", sayPort)
 		got.Service = ""
+		if n := uint64(doc.Quality.Dropped); n > 0 && n < 3 { // a busy kernel may drop one, and says so
+			got.Packets, got.PacketsTo, got.Bytes, got.BytesTo = got.Packets+n, got.PacketsTo+n, got.Bytes+n*saidBytes, got.BytesTo+n*saidBytes
+		}
 		if got != want {
-			t.Errorf("%s: %+v, want %+v", name, got, want)
+			t.Errorf("%s: %+v, want %+v; quality %+v", name, got, want, doc.Quality)
 		}
 	}
 	k, p := rowOf(a, "tcp", talkPort), rowOf(b, "tcp", talkPort)
