@@ -98,7 +98,7 @@ func runAudit(ctx context.Context, s *streams, f auditFlags) error {
 	if len(in.Vantages) > 0 && len(rep.Summary.Vantages) == 0 {
 		fmt.Fprintln(s.err, "note: no host in the vantage file has an address of this host; it was not used")
 	}
-	past.compare(in, &rep)
+	past.compare(ctx, in, &rep)
 	if err := printAudit(s, &rep, f, past); err != nil {
 		return writeError(err)
 	}

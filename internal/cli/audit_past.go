@@ -27,7 +27,7 @@ type auditPast struct {
 	// when none was.
 	recorded map[string]bool
 	since    *auditSince
-	rows     []report.DriftRow
+	drift    drift.Result
 }
 
 // auditSince are the fields that --since adds to the document.
@@ -150,18 +150,29 @@ func (p *auditPast) snapshot(in *audit.Input) *drift.Snapshot {
 	return out
 }
 
+// now is what the past is compared with: of namespaces as they were listed
+// then. An audit lists all; a narrower look at the past is met by the same one.
+func (p *auditPast) now(ctx context.Context, in *audit.Input) *drift.Snapshot {
+	if then := p.from.snap.View.NetNS; netnsOrAll(then) != drift.AllNetNS {
+		if snap, err := snapshotNow(ctx, then); err == nil {
+			return snap
+		}
+	}
+	return p.snapshot(in) // the comparison says what it cannot compare
+}
+
 // compare says what is new.
-func (p *auditPast) compare(in *audit.Input, rep *audit.Report) {
+func (p *auditPast) compare(ctx context.Context, in *audit.Input, rep *audit.Report) {
 	if p.from == nil {
 		return
 	}
-	res := drift.Compare(p.from.snap, p.snapshot(in))
+	res := drift.Compare(p.from.snap, p.now(ctx, in))
 	for _, g := range res.Gaps {
 		if !slices.Contains(rep.Incomplete, g) {
 			rep.Incomplete = append(rep.Incomplete, g)
 		}
 	}
-	p.rows = driftRows(res.Changes)
+	p.drift = res
 	p.since = &auditSince{Since: *p.from, Changes: changeLines(res.Changes), NewFindings: []string{}, NewBy: "endpoints"}
 	changed := map[string]bool{}
 	for i := range res.Changes {
@@ -182,7 +193,7 @@ func (p *auditPast) compare(in *audit.Input, rep *audit.Report) {
 // text is the section that --since adds.
 func (p *auditPast) text(s *streams, rep *audit.Report, verbose bool) error {
 	fmt.Fprintln(s.out)
-	d := &report.Drift{From: "Since " + p.from.words(), To: nowName, Changes: p.rows, Before: len(p.from.snap.Sockets), After: len(rep.Endpoints)}
+	d := &report.Drift{From: "Since " + p.from.words(), To: nowName, Changes: driftRows(p.drift.Changes), Before: p.drift.Before, After: p.drift.After}
 	if err := report.DriftText(s.out, d, s.style(verbose)); err != nil {
 		return err
 	}
