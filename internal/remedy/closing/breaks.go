@@ -95,3 +95,10 @@ func few(list []netip.Addr) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// goes notes an endpoint that the plan shuts.
+func (p *Plan) goes(s *exposure.Socket) {
+	if !slices.Contains(p.gone, s.Endpoint()) {
+		p.gone = append(p.gone, s.Endpoint())
+	}
+}

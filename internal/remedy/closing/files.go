@@ -51,3 +51,12 @@ func put(path string, data []byte, mode fs.FileMode) error {
 	}
 	return remedy.SyncDir(dir)
 }
+
+// diff compares two texts of a file.
+func diff(path string, before, after []byte) Diff {
+	d := Diff{Path: path, Lines: []string{}}
+	for _, l := range remedy.Compare(before, after) {
+		d.Lines = append(d.Lines, string(rune(l.Op))+l.Text)
+	}
+	return d
+}
