@@ -2,6 +2,7 @@ package closing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -93,14 +94,39 @@ func (p *Plan) recreate(b *box, c *Closure) {
 		}
 	}
 	publish := fmt.Sprintf("127.0.0.1:%d:%d", c.Port.Port, inner)
-	file, service := b.Labels["com.docker.compose.project.config_files"], b.Labels["com.docker.compose.service"]
-	if file != "" {
-		p.manual(fmt.Sprintf("for good: in %s, service %s, write the port as \"%s\" (this host alone) or take it out, then recreate it", file, service, publish),
-			"docker compose -f "+quote(strings.ReplaceAll(file, ",", " -f "))+" up -d "+quote(service))
+	if argv, files := b.compose(); argv != nil {
+		p.manual(fmt.Sprintf("for good: in %s, service %s, write the port as \"%s\" (this host alone) or take it out, then recreate it", files, b.Labels[composeService], publish), command(argv...))
 		return
 	}
 	p.manual("for good: recreate container "+b.name()+" (image "+b.Image+") with -p "+publish+" (this host alone), or without -p; its data outside of volumes is lost with it",
 		"docker inspect "+quote(b.name())+"   # what it was made with, before: docker rm -f "+quote(b.name()))
+}
+
+// Labels that Docker Compose puts on its containers (pkg/api of compose).
+const (
+	composeProject = "com.docker.compose.project"
+	composeFolder  = "com.docker.compose.project.working_dir"
+	composeFiles   = "com.docker.compose.project.config_files"
+	composeService = "com.docker.compose.service"
+)
+
+// compose is the command that makes the container's service anew, and the
+// files that describe it; nil for a container that Compose did not make.
+func (b *box) compose() (argv []string, files string) {
+	files = b.Labels[composeFiles]
+	if files == "" || b.Labels[composeService] == "" {
+		return nil, ""
+	}
+	argv = []string{"docker", "compose"}
+	for _, o := range [][2]string{{"-p", composeProject}, {"--project-directory", composeFolder}} {
+		if v := b.Labels[o[1]]; v != "" {
+			argv = append(argv, o[0], v)
+		}
+	}
+	for f := range strings.SplitSeq(files, ",") {
+		argv = append(argv, "-f", f)
+	}
+	return append(argv, "up", "-d", b.Labels[composeService]), strings.ReplaceAll(files, ",", ", ")
 }
 
 // box is a container as the Docker engine lists it (Engine API, GET
@@ -196,7 +222,7 @@ func (p *Plan) containerSteps(_ context.Context, w *work) error {
 			Commands: []string{s.Engine + " stop " + quote(s.Name)}, Undo: []string{s.Engine + " start " + quote(s.Name)}}
 		if s.restarts() {
 			out.Commands = append([]string{"docker update --restart=no " + quote(s.Name)}, out.Commands...)
-			out.Undo = append(out.Undo, "docker update --restart="+s.Policy+" "+quote(s.Name))
+			out.Undo = append(out.Undo, "docker update --restart="+s.restart()+" "+quote(s.Name))
 		}
 		if s.Gone {
 			p.note("container " + s.Name + " was started with --rm: it is gone once it is stopped, and undo cannot start it again")
@@ -208,6 +234,14 @@ func (p *Plan) containerSteps(_ context.Context, w *work) error {
 
 func (s *containerStep) restarts() bool {
 	return s.Engine == "docker" && s.Policy != "" && s.Policy != "no"
+}
+
+// restart is the policy as docker(1) takes it.
+func (s *containerStep) restart() string {
+	if s.Retries > 0 {
+		return fmt.Sprintf("%s:%d", s.Policy, s.Retries)
+	}
+	return s.Policy
 }
 
 func (s *containerStep) do(ctx context.Context, r *run) error {
@@ -250,13 +284,26 @@ func (s *containerStep) policy(ctx context.Context, r *run, name string, retries
 
 func (s *containerStep) undo(ctx context.Context, r *run) error {
 	r.Step(s.Engine + " start " + s.Name)
-	if err := s.act(ctx, r, "start"); err != nil {
+	switch err := s.act(ctx, r, "start"); {
+	case errors.Is(err, errNoContainer):
+		// It never can be started again: that is said, and does not keep the
+		// journal open for ever.
+		r.lose(fmt.Sprintf("container %s is gone and cannot be started again: %s", s.Name, s.whyGone()))
+		return nil
+	case err != nil:
 		return err
 	}
 	if s.restarts() {
 		return s.policy(ctx, r, s.Policy, s.Retries)
 	}
 	return nil
+}
+
+func (s *containerStep) whyGone() string {
+	if s.Gone {
+		return "it was started with --rm, and is removed when it stops. Make it anew"
+	}
+	return "somebody has removed it since. Make it anew"
 }
 
 // changed: a container's settings are the engine's; starting it overwrites

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,9 @@ const (
 	mostDocker = 32 << 20
 	dockerTime = 60 * time.Second
 )
+
+// errNoContainer is dockerd's 404: it has no such container.
+var errNoContainer = errors.New("dockerd: 404 Not Found")
 
 // call asks once; out may be nil. 304 ("so already") is success.
 func (d docker) call(ctx context.Context, method, path string, in, out any) error {
@@ -49,6 +53,9 @@ func (d docker) call(ctx context.Context, method, path string, in, out any) erro
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostDocker))
 	if err != nil {
 		return fmt.Errorf("ask dockerd at %s: %w", d.socket, err)
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%w: %s", errNoContainer, bytes.TrimSpace(text[:min(len(text), 500)]))
 	}
 	if resp.StatusCode >= 400 {
 		return fmt.Errorf("dockerd: %s: %s", resp.Status, bytes.TrimSpace(text[:min(len(text), 500)]))

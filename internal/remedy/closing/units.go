@@ -214,4 +214,3 @@ func (u *unitWork) follow(ctx context.Context, m Machine, st *unitState) error {
 	}
 	return nil
 }
-
