@@ -30,9 +30,12 @@ var victims = map[string]func(*testing.T) *victim{
 		l.start("server", "0.0.0.0:7201", "udp:0.0.0.0:7201")
 		return &victim{l, order{What: "close", Ports: []Port{{"", 7201}}}, l.listening}
 	},
-	"nft":      func(t *testing.T) *victim { return walledVictim(t, "") },
-	"iptables": func(t *testing.T) *victim { return walledVictim(t, "iptables") },
-	"config":   rebindVictim,
+	"nft":       func(t *testing.T) *victim { return walledVictim(t, "") },
+	"iptables":  func(t *testing.T) *victim { return walledVictim(t, "iptables") },
+	"config":    rebindVictim,
+	"xinetd":    xinetdVictim,
+	"script":    scriptVictim,
+	"container": func(t *testing.T) *victim { return containerVictim(t).victim },
 }
 
 func walledVictim(t *testing.T, tool string) *victim {
@@ -90,40 +93,65 @@ func TestKilledAtEveryStep(t *testing.T) {
 			t.Parallel()
 			v := make(t)
 			v.close.Believe, v.close.Patience = true, time.Second
-			before := v.dump()
-			v.eachStep("close", func(o order) *answer { return v.do(o) }, func() { v.must(order{What: "recover"}) }, before)
-			v.eachStep("undo", func(o order) *answer {
+			before, every := v.dump(), name == "units" || name == "process"
+			closing := v.must(v.close).Steps
+			undoing := v.must(v.undo(0)).Steps
+			v.same("a whole closing and undoing", before)
+			for _, n := range moments(closing, every) {
+				o := v.close
+				o.Kill = n
+				v.dies(o)
+				v.must(v.as("recover"))
+				v.same("closing killed before "+closing[n-1], before)
+			}
+			for _, n := range moments(undoing, every) {
 				v.must(v.close)
-				return v.do(o)
-			}, func() { v.must(order{What: "undo"}) }, before)
+				v.dies(v.undo(n))
+				v.must(v.undo(0))
+				v.same("undoing killed before "+undoing[n-1], before)
+			}
 		})
 	}
 }
 
-// eachStep kills before the first step, the second, and so on, until none is
-// left.
-func (v *victim) eachStep(what string, do func(order) *answer, repair func(), before string) {
+// moments are where it is killed: before every step, or before the first one
+// of each sort, where many steps are of one sort.
+func moments(steps []string, every bool) (out []int) {
+	known := map[string]bool{}
+	for i, s := range steps {
+		sort, _, _ := strings.Cut(s, " ")
+		if every || !known[sort] {
+			out = append(out, i+1)
+		}
+		known[sort] = true
+	}
+	return out
+}
+
+// as is another order on the same machine.
+func (v *victim) as(what string) order {
+	o := v.close
+	o.What = what
+	return o
+}
+
+func (v *victim) undo(kill int) order {
+	o := v.as("undo")
+	o.Kill = kill
+	return o
+}
+
+func (v *victim) dies(o order) {
 	v.t.Helper()
-	for n := 1; ; n++ {
-		o := v.close
-		o.What, o.Kill = what, n
-		a := do(o)
-		if a != nil {
-			if a.Err != "" || n < 3 {
-				v.t.Fatalf("%s to its end after %d steps: %+v", what, n, a)
-			}
-			if what == "close" {
-				v.must(order{What: "undo"})
-			}
-		} else {
-			repair()
-		}
-		if got := v.dump(); got != before {
-			v.t.Fatalf("%s killed before step %d:\n%s\nbefore:\n%s", what, n, got, before)
-		}
-		if a != nil {
-			return
-		}
+	if a := v.do(o); a != nil {
+		v.t.Fatalf("%s was not killed before step %d: %+v", o.What, o.Kill, a)
+	}
+}
+
+func (v *victim) same(when, before string) {
+	v.t.Helper()
+	if got := v.dump(); got != before {
+		v.t.Fatalf("%s:\n%s\nbefore:\n%s", when, got, before)
 	}
 }
 

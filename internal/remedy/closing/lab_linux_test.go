@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/audit/policy"
 	"github.com/portreeve/portreeve/internal/exposure"
 	"github.com/portreeve/portreeve/internal/nettest"
 	"github.com/portreeve/portreeve/internal/remedy"
+	"github.com/portreeve/portreeve/internal/remedy/serverconf"
 )
 
 // The test's program is the closing process, the servers, and systemctl.
@@ -32,6 +34,9 @@ func TestMain(m *testing.M) {
 	case "act":
 		os.Exit(act(os.Stdin))
 	case "serve":
+		if len(os.Args) == 2 && strings.HasSuffix(os.Args[1], "inetd.conf") {
+			fakeInetd(os.Args[1])
+		}
 		serve(os.Args[1:])
 	case "systemctl":
 		os.Exit(fakeSystemctl(os.Getenv("FAKE_SYSTEMD"), os.Args[1:]))
@@ -77,6 +82,10 @@ type order struct {
 	Keep     bool
 	Override []string
 	Docker   string
+	Boxed    string // a container's ID: what processes named "boxed" hold is in it
+	Runtime  string // of that container
+	Root     string // init scripts, their links and PID files are below it
+	Local    []Port // the policy expects these on loopback
 	Patience time.Duration
 	Kill     int    // die by SIGKILL before the Kill-th step
 	Believe  bool   // only the kernel's list is asked, which takes no time
@@ -103,7 +112,7 @@ func act(in io.Reader) int {
 		return 1
 	}
 	var a answer
-	m := Machine{DockerSocket: o.Docker, Patience: o.Patience}
+	m := o.machine()
 	if fake := os.Getenv("FAKE_SYSTEMD"); fake != "" {
 		m.Look = fakeLook(fake)
 	}
@@ -125,6 +134,9 @@ func act(in io.Reader) int {
 			}
 			return runDetached(ctx, stdin, name, args...)
 		}
+	}
+	if o.Boxed != "" {
+		m.Look = o.lookBoxed
 	}
 	m.Step = func(name string) {
 		a.Steps = append(a.Steps, name)
@@ -154,6 +166,45 @@ func act(in io.Reader) int {
 	return 0
 }
 
+// machine is the host, with its init scripts elsewhere where that is asked for.
+func (o *order) machine() Machine {
+	m := Machine{DockerSocket: o.Docker, Patience: o.Patience}
+	if o.Root == "" {
+		return m
+	}
+	m.Files = serverconf.FS(os.DirFS(o.Root))
+	m.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		switch {
+		case strings.HasPrefix(name, "/etc/init.d/"), slices.Contains([]string{"update-rc.d", "rc-service", "rc-update"}, name):
+			name = filepath.Join(o.Root, name)
+		}
+		return runDetached(ctx, stdin, name, args...)
+	}
+	return m
+}
+
+// lookBoxed is the machine's own look, with what lives in a container.
+func (o *order) lookBoxed(ctx context.Context) (exposure.Snapshot, error) {
+	snap, err := look(ctx)
+	for i := range snap.Sockets {
+		if s := &snap.Sockets[i]; name(s) == "boxed" {
+			s.Container = &exposure.Container{ID: o.Boxed, Name: "box", Runtime: o.Runtime}
+		}
+	}
+	return snap, err
+}
+
+func (o *order) policy() *policy.Policy {
+	if len(o.Local) == 0 {
+		return nil
+	}
+	p := &policy.Policy{}
+	for _, x := range o.Local {
+		p.Expect = append(p.Expect, policy.Expect{Port: policy.PortRange{Proto: x.Proto, First: x.Port, Last: x.Port}, Scope: policy.ScopeName(exposure.ScopeLoopback)})
+	}
+	return p
+}
+
 func (a *answer) act(ctx context.Context, o order, m Machine) (err error) {
 	switch o.What {
 	case "undo":
@@ -163,7 +214,7 @@ func (a *answer) act(ctx context.Context, o order, m Machine) (err error) {
 		_, err = Recover(ctx, o.State, m)
 		return err
 	}
-	p, err := Prepare(ctx, Options{StateDir: o.State, Ports: o.Ports, How: o.How, Now: o.Now, Force: o.Force, Override: o.Override, Machine: m})
+	p, err := Prepare(ctx, Options{StateDir: o.State, Ports: o.Ports, How: o.How, Now: o.Now, Force: o.Force, Override: o.Override, Policy: o.policy(), Machine: m})
 	if err != nil {
 		return err
 	}
