@@ -377,6 +377,7 @@ func (e *Engine) Finish() {
 // stays, and is judged anew.
 func (e *Engine) Set(o Options, at time.Time) {
 	e.o = o.withDefaults()
+	e.dueAnew()
 	e.Rejudge(at)
 }
 

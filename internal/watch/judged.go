@@ -198,6 +198,15 @@ func (e *Engine) tickFindings(now time.Time) {
 	}
 }
 
+// dueAnew: other options have another hold, and a window may be gone.
+func (e *Engine) dueAnew() {
+	for _, h := range e.judged.byID {
+		if h.stage == pending {
+			h.due = h.since.Add(e.holdOf(&h.finding, h.group))
+		}
+	}
+}
+
 // maintenancePace is how often it is asked whether a window is over.
 const maintenancePace = 10 * time.Second
 

@@ -166,6 +166,20 @@ func TestMaintenanceWindow(t *testing.T) {
 	h.expect(t, "after the window", bad4444)
 }
 
+// A window that is taken away while it is open holds nothing back any more.
+func TestWindowTakenAway(t *testing.T) {
+	o := judged()
+	o.Maintenance = func(time.Time, *exposure.Socket) string { return "backup" }
+	h := newHost(o)
+	h.open(1, web)
+	h.open(2, evil)
+	h.wait(30 * time.Minute)
+	h.expect(t, "in the window")
+	h.e.Set(judged(), h.now)
+	h.wait(time.Second)
+	h.expect(t, "without it", bad4444)
+}
+
 // A start after kill -9 tells nothing anew, and tells what is over meanwhile.
 func TestResume(t *testing.T) {
 	h := newHost(judged())
