@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		playServices(spec)
 		return
 	}
+	if config := os.Getenv(jobsMode); config != "" {
+		runJobs(config)
+		return
+	}
 	os.Exit(m.Run())
 }
 
