@@ -148,6 +148,14 @@ func (s *street) check(t *testing.T, what string, rules []rulefile.Resolved, wri
 				}
 				got = s.answered(p)
 			}
+			// A connection of an earlier rule set may have had the same ports,
+			// and be established yet.
+			for range 3 {
+				if !got || want != ruleset.DenyPacket {
+					break
+				}
+				got = s.answered(p)
+			}
 			if got != (want == ruleset.PermitPacket) {
 				t.Errorf("%s: %v: the file means %s, answered: %v", what, p, want, got)
 			}
