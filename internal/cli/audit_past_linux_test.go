@@ -29,13 +29,17 @@ func TestAuditPast(t *testing.T) {
 
 // pastAudit is what --since adds, and what tests look at besides.
 type pastAudit struct {
+	self     string // the namespace
 	Schema   string
 	Findings []struct{ ID, Rule, Endpoint, Severity string }
 	Since    *struct {
 		Name  string
 		Taken time.Time
 	}
-	Changes     []struct{ Kind, Endpoint string }
+	Changes []struct {
+		Kind, Endpoint string
+		Before, After  *struct{ NetNS struct{ ID string } }
+	}
 	NewFindings []string `json:"new_findings"`
 	NewBy       string   `json:"new_findings_by"`
 	Incomplete  []struct{ View, Why string }
@@ -54,14 +58,19 @@ func (l *timeLab) audit(want int, args ...string) pastAudit {
 	if err != nil || code != want || doc.Schema != "portreeve.audit/1" {
 		l.t.Fatalf("audit %v: exit %d, want %d, %v\n%s\n%v", args, code, want, err, errs, doc.Incomplete)
 	}
+	doc.self = strings.Trim(l.ns.Run("readlink", "/proc/self/ns/net"), "net:[]\n")
 	return doc
 }
 
-// changes are those of the tests' ports: other namespaces have their own.
+// changes are those of the test's namespace: others have their own.
 func (a *pastAudit) changes() []string {
 	list := []string{}
 	for _, c := range a.Changes {
-		if strings.HasSuffix(c.Endpoint, ":8080") || strings.HasSuffix(c.Endpoint, ":9090") {
+		at := c.After
+		if at == nil {
+			at = c.Before
+		}
+		if at.NetNS.ID == a.self {
 			list = append(list, c.Kind+" "+c.Endpoint)
 		}
 	}
