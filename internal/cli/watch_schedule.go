@@ -88,6 +88,7 @@ func (a *watchAudits) run(ctx context.Context, deep bool) ([]exposure.Finding, e
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted; its findings are not used")
 	}
+	new(auditPast).use(ctx, a.s, in)
 	a.mu.Lock()
 	in.Policy = a.policy
 	for _, v := range a.vantages {
