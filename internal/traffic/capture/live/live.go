@@ -45,8 +45,8 @@ type Options struct {
 // measurements.
 const (
 	DefaultBlockSize = 2 << 20
-	DefaultBlocks    = 3
-	DefaultRetire    = 40 * time.Millisecond
+	DefaultBlocks    = 4
+	DefaultRetire    = 100 * time.Millisecond
 )
 
 // ErrUnsupported is the answer of systems other than Linux.
@@ -86,7 +86,7 @@ func (o Options) check() (Options, error) {
 		o.BlockSize = DefaultBlockSize
 	}
 	if o.Blocks == 0 {
-		o.Blocks = max(DefaultBlocks/o.Rings, 3)
+		o.Blocks = max(DefaultBlocks/o.Rings, 4)
 	}
 	if o.Retire == 0 {
 		o.Retire = DefaultRetire
