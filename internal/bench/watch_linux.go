@@ -118,7 +118,7 @@ func watchDuring(ctx context.Context, o options, first uint16, work func() (int,
 		return watched{}, fmt.Errorf("watch: %w\n%s", err, said)
 	}
 	use := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	w := watched{cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), took: time.Since(begun), peakKiB: use.Maxrss}
+	w := watched{cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), took: time.Since(begun), peakKiB: int64(use.Maxrss)}
 	return w, w.count(out, first)
 }
 
